@@ -1,0 +1,4 @@
+// Every kernel of the module, one concept per file. Kernels are leaf functions on byte ranges of the caller: they
+// allocate nothing, keep no state, and trust the pointers they are given.
+export * from './heap';
+export * from './scan';
