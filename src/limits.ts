@@ -37,3 +37,27 @@ export const EXPRESSION_DEPTH_MAX = 64;
 
 /** Versions kept on disk: the current one and the last good one before it. */
 export const VERSIONS_KEPT = 2;
+
+/** Worker threads of a load at most; more is the error OPTION_INVALID. */
+export const THREADS_MAX = 256;
+
+/** Bytes of one chunk at least, so that small files are not cut into tasks smaller than their overhead. */
+export const CHUNK_BYTES_MIN = 1024 * 1024;
+
+/** Chunks per thread that a file is cut into, so that threads finish together. */
+export const CHUNKS_PER_THREAD = 4;
+
+/** Rejected rows kept in the report of a load; `rejectsFile` gets all of them. */
+export const REPORT_REJECTS_MAX = 100;
+
+/** Milliseconds between two progress reports within a phase. */
+export const PROGRESS_INTERVAL_MS = 100;
+
+/** Milliseconds an idle worker thread is kept for the next load. */
+export const WORKER_IDLE_MS = 30_000;
+
+/** Rows decoded at a time: bounds the buffers of a chunk worker whatever the length of the lines. */
+export const BATCH_ROWS_MAX = 131_072;
+
+/** Images of a generated dump, so that slots (about 1.2 × rows) stay unsigned 32-bit; more is GENERATE_OPTIONS. */
+export const GENERATE_ROWS_MAX = 3_000_000_000;
