@@ -1,0 +1,49 @@
+/**
+ * From the chunks of a dump to the segments of a version. Each function is one task of a pool worker: its options are
+ * structured-clonable, its inputs and its result are in shared memory. The result depends on the rows alone, not on how they
+ * were cut into chunks.
+ */
+import type { Kernels } from '../kernels/kernels.ts';
+import type { ChunkMessage } from './accumulator-message.ts';
+
+/** Per run, all chunks of a table in file order: the slots it loses to later runs, in portable roaring bytes, or null. */
+export type RunLosses = readonly (Uint8Array | null)[];
+
+export interface RunResolution {
+  readonly losses: RunLosses;
+  /** Rows that a later row of the same slot replaced. */
+  readonly duplicateRows: number;
+}
+
+/** What one table contributes to a field. */
+export interface FieldSource {
+  /** All chunks of the table, in file order. */
+  readonly messages: readonly ChunkMessage[];
+  readonly losses: RunLosses;
+  /** Per chunk, for a string field: code of the chunk → code of the index. */
+  readonly translations: readonly Uint32Array[] | null;
+}
+
+export interface FieldMerge {
+  readonly field: string;
+  readonly many: boolean;
+  /** In the order of the tables in the definition; a later table wins over an earlier one where it has a value. */
+  readonly sources: readonly FieldSource[];
+  /** The segment of the field in the previous version, for mode 'merge'; null for 'replace'. */
+  readonly previous: SharedArrayBuffer | null;
+}
+
+export interface AliveMerge {
+  /** Chunks of all tables that make slots alive. */
+  readonly messages: readonly ChunkMessage[];
+  readonly previous: SharedArrayBuffer | null;
+}
+
+/** Which rows of a single-valued table win. Needed before its fields are merged. */
+export declare function resolveRuns(messages: readonly ChunkMessage[]): RunResolution;
+/** A filter segment. */
+export declare function mergeFilterField(merge: FieldMerge): SharedArrayBuffer;
+/** A sort segment. */
+export declare function mergeSortField(kernels: Kernels, merge: FieldMerge): SharedArrayBuffer;
+/** A bitmap segment. */
+export declare function mergeAlive(merge: AliveMerge): SharedArrayBuffer;
