@@ -1,15 +1,46 @@
 /**
  * Signatures of the kernels that scan and decode CSV (workers/kernels). All pointers are byte addresses in the memory
- * of the instance; what a kernel reads and writes is said in its source.
+ * of the instance; the room each buffer needs is said in the source of the kernel.
+ *
+ * Positions are the addresses (u32) of the delimiters and LFs outside quotes. Rows are positions with a sentinel entry
+ * before them, the address before the first record: field c of row r is the bytes from `base[r * stride + c] + 1` up to
+ * `base[r * stride + c + 1]`.
  */
 import type { Pointer } from './kernel-memory.ts';
 
+/** Indexes into the four u32 that `scan` leaves in `stats`. */
+export const SCAN_STATS = { recordLines: 0, allLines: 1, irregular: 2, endsInsideQuotes: 3 } as const;
+export const SCAN_STATS_BYTES = 16;
+
+/** Bytes after the end of the text that kernels may read, and bytes beyond the last position `scan` may write. */
+export const SCAN_SLACK_BYTES = 64;
+
+/** Bits of the outcome of a decode kernel. */
+export const SOME_FLAGGED = 1;
+export const SOME_NULL = 2;
+
+export type DecodeKernel = (
+  /** Entry 0 of the rows: `positions - 4` for rows that are positions. */
+  base: Pointer,
+  /** Entries from row to row: `columns` for positions, `columns + 1` for compacted rows. */
+  stride: number,
+  column: number,
+  rows: number,
+  quote: number,
+  /** 1 for the last column, whose field may end in the CR of a CRLF. */
+  trimCarriageReturn: number,
+  nullToken: Pointer,
+  /** 0: the empty unquoted field is null. */
+  nullTokenBytes: number,
+  out: Pointer,
+  /** u8 per row, set to 0 or 1. */
+  nulls: Pointer,
+  /** u8 per row, set to 1 where the field needs the exact lane, else left alone. */
+  flags: Pointer,
+) => number;
+
 export interface CsvKernels {
-  /**
-   * Writes the address of every delimiter and LF outside quotes to `positions` (u32 each) and returns their count.
-   * `source` is the start of a record, 64 bytes from `end` on must be readable. `stats` receives four u32: LFs outside
-   * quotes, all LFs, 1 if a quote is irregular, 1 if the range ends inside quotes.
-   */
+  /** Writes positions and returns their count. `source` is the start of a record. */
   scan(
     source: Pointer,
     end: Pointer,
@@ -18,4 +49,21 @@ export interface CsvKernels {
     positions: Pointer,
     stats: Pointer,
   ): number;
+  /** 1 if every record has exactly `columns` fields. `lines` is how many positions are LFs; the last one must be. */
+  checkRows(positions: Pointer, count: number, columns: number, lines: number): number;
+  /** Copies regular records to `out` as rows of stride `columns + 1`, lists (start, end) of the others in `odd`. */
+  compactRows(
+    positions: Pointer,
+    count: number,
+    columns: number,
+    source: Pointer,
+    out: Pointer,
+    odd: Pointer,
+  ): number;
+  /** out: u32. */
+  decodeUint32: DecodeKernel;
+  /** out: i32. */
+  decodeInt32: DecodeKernel;
+  /** out: f64, exact within ±(2^53 − 1). */
+  decodeInteger: DecodeKernel;
 }

@@ -2,3 +2,5 @@
 // allocate nothing, keep no state, and trust the pointers they are given.
 export * from './heap';
 export * from './scan';
+export * from './rows';
+export * from './integers';

@@ -1,6 +1,5 @@
 // Finds the delimiters and line feeds of CSV that are outside quotes, 64 bytes a step.
 
-// @ts-ignore: decorator
 @inline
 function bits64(a: v128, b: v128, c: v128, d: v128): u64 {
   const low = (i8x16.bitmask(a) as u32) | ((i8x16.bitmask(b) as u32) << 16);
@@ -9,7 +8,6 @@ function bits64(a: v128, b: v128, c: v128, d: v128): u64 {
 }
 
 // Bit i of the result is the exclusive or of bits 0..i.
-// @ts-ignore: decorator
 @inline
 function prefixXor(x: u64): u64 {
   x ^= x << 1;
@@ -26,7 +24,7 @@ function prefixXor(x: u64): u64 {
 //
 // stats, four u32: 0 LFs outside quotes; 1 all LFs; 2 is 1 when a quote stands where the simple rule "every quote
 // toggles" and the grammar may differ: an opening quote not after delimiter, LF, quote or start, or a closing one not
-// before delimiter, LF, CR, quote or end; 3 is 1 when the range ends inside quotes.
+// before delimiter, LF, CR and LF, quote or end; 3 is 1 when the range ends inside quotes.
 export function scan(source: usize, end: usize, delimiter: u32, quote: u32, positions: usize, stats: usize): u32 {
   const delimiters = i8x16.splat(delimiter as i8);
   const quotes = i8x16.splat(quote as i8);
@@ -37,9 +35,9 @@ export function scan(source: usize, end: usize, delimiter: u32, quote: u32, posi
   let structuralLines: u64 = 0;
   let quotedLines: u64 = 0;
   let irregular: u64 = 0;
-  // Bit 63: whether the byte before the step allows an opening quote / is a closing quote to be checked.
-  let edgeBefore: u64 = -1;
-  let closeBefore: u64 = 0;
+  let edgeBefore: u64 = -1; // bit 63: an opening quote may follow the byte before the step
+  let closeBefore: u64 = 0; // bit 0: the byte before the step is a closing quote
+  let returnBefore: u64 = 0; // bit 0: it is a CR after a closing quote
   for (let p = source; p < end; p += 64) {
     const a = v128.load(p), b = v128.load(p, 16), c = v128.load(p, 32), d = v128.load(p, 48);
     const la = i8x16.eq(a, lineFeeds), lb = i8x16.eq(b, lineFeeds), lc = i8x16.eq(c, lineFeeds), ld = i8x16.eq(d, lineFeeds);
@@ -53,7 +51,7 @@ export function scan(source: usize, end: usize, delimiter: u32, quote: u32, posi
       v128.or(i8x16.eq(c, delimiters), lc),
       v128.or(i8x16.eq(d, delimiters), ld),
     ) & valid;
-    if (v128.any_true(v128.or(v128.or(qa, qb), v128.or(qc, qd))) || (inside | closeBefore) != 0) {
+    if (v128.any_true(v128.or(v128.or(qa, qb), v128.or(qc, qd))) || (inside | closeBefore | returnBefore) != 0) {
       const q = bits64(qa, qb, qc, qd) & valid;
       const state = prefixXor(q) ^ inside; // bit i: inside after byte i
       const edges = marks | q;
@@ -66,10 +64,13 @@ export function scan(source: usize, end: usize, delimiter: u32, quote: u32, posi
         i8x16.eq(c, carriageReturns),
         i8x16.eq(d, carriageReturns),
       );
-      const after = edges | returns | ~valid;
+      const afterClose = (closes << 1) | closeBefore;
+      const closeReturn = afterClose & returns & valid;
       irregular |= opens & ~before;
-      irregular |= ((closes << 1) | closeBefore) & ~after;
+      irregular |= afterClose & ~(edges | returns | ~valid);
+      irregular |= ((closeReturn << 1) | returnBefore) & ~(lines | ~valid);
       closeBefore = closes >>> 63;
+      returnBefore = closeReturn >>> 63;
       edgeBefore = edges;
       inside = ((state as i64) >> 63) as u64;
       quotedLines += popcnt(lines & state);
