@@ -8,9 +8,10 @@ import { readFileSync } from 'node:fs';
 import { BitloomError } from '../errors.ts';
 import type { CsvKernels } from './csv-kernels.ts';
 import { createWasmMemory, KernelMemory, type Pointer } from './kernel-memory.ts';
+import type { PageKernels } from './page-kernels.ts';
 
 /** Every function the module exports. Each area declares its own part beside the code that calls it. */
-export type KernelExports = { heapBase(): Pointer } & CsvKernels;
+export type KernelExports = { heapBase(): Pointer } & CsvKernels & PageKernels;
 
 export type Kernels = KernelExports & { readonly memory: KernelMemory };
 

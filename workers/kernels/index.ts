@@ -4,3 +4,8 @@ export * from './heap';
 export * from './scan';
 export * from './rows';
 export * from './integers';
+export * from './bits';
+export * from './container';
+export * from './sort';
+export * from './gather';
+export * from './transpose';

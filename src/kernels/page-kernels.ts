@@ -1,0 +1,83 @@
+/**
+ * Signatures of the kernels that turn columns of keys into bitsets, containers, pages and sorted pairs (workers/kernels:
+ * bits, container, sort, gather, transpose). Pointers are byte addresses in the memory of the instance. `nulls` is u8 per row
+ * (1 = no value), or 0 when no row is null; rows are [from, to). Boolean results are 0 or 1.
+ */
+import type { Pointer } from './kernel-memory.ts';
+
+/** Bytes of a bitset over one page, and of one bit layer of a page. */
+export const BITSET_BYTES = 8192;
+/** Keys below this can have a bitset of their own (`setKeyBits`). */
+export const SMALL_KEYS = 4096;
+/** Entry of the `setKeyBits` lookup for a key without bitset. */
+export const CODE_NONE = 255;
+/** Bytes `radixSortPairs` needs for its counters. */
+export const HISTOGRAM_BYTES = 3 * 2048 * 4;
+/** One u64: key in the high half, slot in the low half. */
+export const PAIR_BYTES = 8;
+
+export interface PageKernels {
+  isStrictlyAscending(slots: Pointer, count: number): number;
+  /** The row after the last one in the page of row `from`; slots ascend. */
+  pageEnd(slots: Pointer, from: number, to: number): number;
+  /** The first row, `from` or later, that begins a page of at least `rowsMin` rows, else `to`; slots ascend. */
+  nextDensePage(slots: Pointer, from: number, to: number, rowsMin: number): number;
+  /** ORs the rows into a bitset of one page; slots lie in one page. */
+  setSlotBits(slots: Pointer, nulls: Pointer, from: number, to: number, bitset: Pointer): void;
+  /** The same, into bitset number `lookup[key]` of those at `bitsets`. Returns the first row whose key has none, else `to`. */
+  setKeyBits(
+    slots: Pointer,
+    keys: Pointer,
+    nulls: Pointer,
+    from: number,
+    to: number,
+    lookup: Pointer,
+    bitsets: Pointer,
+  ): number;
+
+  countBits(bitset: Pointer): number;
+  /** Positions of the set bits, u16 each, in order. */
+  encodeArray(bitset: Pointer, out: Pointer): void;
+
+  /** Appends a pair per row that is not null; returns the end. Writes up to one pair beyond it. */
+  packPairs(keys: Pointer, slots: Pointer, nulls: Pointer, from: number, to: number, out: Pointer): Pointer;
+  /** Pairs with the slot in the high half and the row in the low half. */
+  packSlotRows(slots: Pointer, count: number, out: Pointer): void;
+  /** By key, then slot. */
+  arePairsAscending(pairs: Pointer, count: number): number;
+  areSlotsAscending(pairs: Pointer, count: number): number;
+  /** Stable, by the half that starts at bit `shift` (0 or 32). Returns where the result is: pairs or scratch. */
+  radixSortPairs(pairs: Pointer, scratch: Pointer, count: number, histogram: Pointer, shift: number): Pointer;
+  /** Of sorted pairs: distinct keys, first slot of each, distinct slots. Returns the number of keys; starts has one more entry. */
+  groupPairs(pairs: Pointer, count: number, keys: Pointer, starts: Pointer, slots: Pointer): number;
+  /** Of sorted (slot, row) pairs: each slot with its last row. Returns their number. */
+  lastRows(pairs: Pointer, count: number, slots: Pointer, rows: Pointer): number;
+
+  gather32(source: Pointer, rows: Pointer, count: number, out: Pointer): void;
+  gather8(source: Pointer, rows: Pointer, count: number, out: Pointer): void;
+  /** Rows that are not null. Returns their number. Writes up to one entry beyond. */
+  compactValues(
+    slots: Pointer,
+    keys: Pointer,
+    nulls: Pointer,
+    from: number,
+    to: number,
+    slotsOut: Pointer,
+    keysOut: Pointer,
+  ): number;
+  /** Keys into the column of their page (u32[65536]), and their bits into `present`; slots lie in one page. */
+  scatterPage(
+    slots: Pointer,
+    keys: Pointer,
+    nulls: Pointer,
+    from: number,
+    to: number,
+    column: Pointer,
+    present: Pointer,
+  ): void;
+  /** Present slots of a page and their keys, which become 0 in the column. `base` is the first slot of the page. */
+  takePage(column: Pointer, present: Pointer, base: number, slotsOut: Pointer, keysOut: Pointer): void;
+
+  /** 32 bitsets, one per bit of the keys of a page. Bitsets of bits that no key has are not written. Returns the OR of all keys. */
+  transposePage(column: Pointer, layers: Pointer): number;
+}

@@ -1,0 +1,89 @@
+// Slots to bitsets. A bitset covers one page: 65,536 bits, 8 KiB, slot & 0xffff is the bit. `nulls` is u8 per row (1 = no value), or 0
+// when no row is null. Rows are [from, to).
+
+const PAGE_BITS: u32 = 16;
+const BITSET_BYTES_LOG2: u32 = 13;
+const SMALL_KEYS: u32 = 4096;
+const CODE_NONE: u32 = 255;
+
+// 1 if every slot is larger than the one before.
+export function isStrictlyAscending(slots: usize, count: u32): u32 {
+  if (count < 2) return 1;
+  const end = slots + ((count as usize) << 2);
+  let at = slots;
+  for (; at + 80 <= end; at += 64) {
+    const a = v128.ge<u32>(v128.load(at), v128.load(at, 4));
+    const b = v128.ge<u32>(v128.load(at, 16), v128.load(at, 20));
+    const c = v128.ge<u32>(v128.load(at, 32), v128.load(at, 36));
+    const d = v128.ge<u32>(v128.load(at, 48), v128.load(at, 52));
+    if (v128.any_true(v128.or(v128.or(a, b), v128.or(c, d)))) return 0;
+  }
+  for (; at + 8 <= end; at += 4) {
+    if (load<u32>(at) >= load<u32>(at, 4)) return 0;
+  }
+  return 1;
+}
+
+// The row after the last one that lies in the page of row `from`. Slots ascend.
+export function pageEnd(slots: usize, from: u32, to: u32): u32 {
+  const page = load<u32>(slots + ((from as usize) << 2)) >> PAGE_BITS;
+  let low = from;
+  let step: u32 = 1;
+  while (low + step < to && load<u32>(slots + (((low + step) as usize) << 2)) >> PAGE_BITS == page) {
+    low += step;
+    step <<= 1;
+  }
+  let high = min(low + step, to);
+  while (low + 1 < high) {
+    const middle = (low + high) >> 1;
+    if (load<u32>(slots + ((middle as usize) << 2)) >> PAGE_BITS == page) low = middle;
+    else high = middle;
+  }
+  return high;
+}
+
+// The first row from `from` on with which a page of at least `rowsMin` rows begins, else `to`. Slots ascend and row `from`
+// begins a page.
+export function nextDensePage(slots: usize, from: u32, to: u32, rowsMin: u32): u32 {
+  while (from < to) {
+    const last = from + rowsMin - 1;
+    if (last >= to) return to;
+    const page = load<u32>(slots + ((from as usize) << 2)) >> PAGE_BITS;
+    if (load<u32>(slots + ((last as usize) << 2)) >> PAGE_BITS == page) return from;
+    from = pageEnd(slots, from, last);
+  }
+  return to;
+}
+
+export function setSlotBits(slots: usize, nulls: usize, from: u32, to: u32, bitset: usize): void {
+  for (let row = from; row < to; row++) {
+    if (nulls != 0 && load<u8>(nulls + (row as usize)) != 0) continue;
+    const slot = load<u32>(slots + ((row as usize) << 2));
+    const word = bitset + (((slot & 0xffff) >> 5) << 2);
+    store<u32>(word, load<u32>(word) | (1 << (slot & 31)));
+  }
+}
+
+// Sets the bit of each row in the bitset of its key: bitset number lookup[key] of those at `bitsets`. Stops at the first row
+// whose key has no bitset (4096 or larger, or 255 in the lookup) and returns it; returns `to` when it got through.
+export function setKeyBits(
+  slots: usize,
+  keys: usize,
+  nulls: usize,
+  from: u32,
+  to: u32,
+  lookup: usize,
+  bitsets: usize,
+): u32 {
+  for (let row = from; row < to; row++) {
+    if (nulls != 0 && load<u8>(nulls + (row as usize)) != 0) continue;
+    const key = load<u32>(keys + ((row as usize) << 2));
+    if (key >= SMALL_KEYS) return row;
+    const code = load<u8>(lookup + (key as usize)) as u32;
+    if (code == CODE_NONE) return row;
+    const slot = load<u32>(slots + ((row as usize) << 2));
+    const word = bitsets + (code << BITSET_BYTES_LOG2) + (((slot & 0xffff) >> 5) << 2);
+    store<u32>(word, load<u32>(word) | (1 << (slot & 31)));
+  }
+  return to;
+}

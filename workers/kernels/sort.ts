@@ -1,0 +1,163 @@
+// Pairs are u64: key in the high half, slot in the low half. So are (slot, row) pairs. Radix sort, stable, least significant digit
+// first, with as many digits of up to 11 bits as the bits that differ between the numbers need.
+
+const DIGIT_BITS_MAX: u32 = 11;
+const DIGITS_MAX: u32 = 3;
+const HISTOGRAM_WORDS: u32 = 2048;
+
+// Appends a pair per row of [from, to) that is not null and returns the end.
+export function packPairs(keys: usize, slots: usize, nulls: usize, from: u32, to: u32, out: usize): usize {
+  if (nulls == 0) {
+    for (let row = from; row < to; row++) {
+      const key = load<u32>(keys + ((row as usize) << 2)) as u64;
+      store<u64>(out, (key << 32) | (load<u32>(slots + ((row as usize) << 2)) as u64));
+      out += 8;
+    }
+    return out;
+  }
+  for (let row = from; row < to; row++) {
+    const key = load<u32>(keys + ((row as usize) << 2)) as u64;
+    store<u64>(out, (key << 32) | (load<u32>(slots + ((row as usize) << 2)) as u64));
+    out += load<u8>(nulls + (row as usize)) == 0 ? 8 : 0;
+  }
+  return out;
+}
+
+// Writes (slot, row) for every row.
+export function packSlotRows(slots: usize, count: u32, out: usize): void {
+  for (let row: u32 = 0; row < count; row++) {
+    store<u64>(out, ((load<u32>(slots + ((row as usize) << 2)) as u64) << 32) | (row as u64));
+    out += 8;
+  }
+}
+
+// 1 if the pairs ascend by key, then slot (equal pairs allowed).
+export function arePairsAscending(pairs: usize, count: u32): u32 {
+  let previous: u64 = 0;
+  const end = pairs + ((count as usize) << 3);
+  for (let at = pairs; at < end; at += 8) {
+    const pair = load<u64>(at);
+    if (pair < previous) return 0;
+    previous = pair;
+  }
+  return 1;
+}
+
+// 1 if the low halves ascend (equal ones allowed).
+export function areSlotsAscending(pairs: usize, count: u32): u32 {
+  let previous: u32 = 0;
+  const end = pairs + ((count as usize) << 3);
+  for (let at = pairs; at < end; at += 8) {
+    const slot = load<u32>(at);
+    if (slot < previous) return 0;
+    previous = slot;
+  }
+  return 1;
+}
+
+// Sorts by the 32 bits from bit `shift` (0 or 32) on. `histogram` is 3 * 2048 u32. Returns where the result is: pairs or scratch.
+export function radixSortPairs(pairs: usize, scratch: usize, count: u32, histogram: usize, shift: u32): usize {
+  if (count < 2) return pairs;
+  const end = pairs + ((count as usize) << 3);
+  const half = (shift >> 3) as usize;
+  const first = load<u32>(pairs + half);
+  let differing: u32 = 0;
+  for (let at = pairs + half; at < end; at += 8) differing |= load<u32>(at) ^ first;
+  if (differing == 0) return pairs;
+  const lowest: u32 = ctz(differing);
+  const width: u32 = 32 - clz(differing) - lowest;
+  const digits: u32 = (width + DIGIT_BITS_MAX - 1) / DIGIT_BITS_MAX;
+  const digitBits: u32 = (width + digits - 1) / digits;
+  const mask: u32 = (1 << digitBits) - 1;
+
+  memory.fill(histogram, 0, ((DIGITS_MAX * HISTOGRAM_WORDS) as usize) << 2);
+  const histogram2 = histogram + ((HISTOGRAM_WORDS as usize) << 2);
+  const histogram3 = histogram2 + ((HISTOGRAM_WORDS as usize) << 2);
+  if (digits == 1) {
+    for (let at = pairs + half; at < end; at += 8) increment(histogram, (load<u32>(at) >> lowest) & mask);
+  } else if (digits == 2) {
+    for (let at = pairs + half; at < end; at += 8) {
+      const bits = load<u32>(at) >> lowest;
+      increment(histogram, bits & mask);
+      increment(histogram2, (bits >> digitBits) & mask);
+    }
+  } else {
+    for (let at = pairs + half; at < end; at += 8) {
+      const bits = load<u32>(at) >> lowest;
+      increment(histogram, bits & mask);
+      increment(histogram2, (bits >> digitBits) & mask);
+      increment(histogram3, (bits >> (digitBits << 1)) & mask);
+    }
+  }
+
+  let source = pairs;
+  let target = scratch;
+  for (let digit: u32 = 0; digit < digits; digit++) {
+    const counts = histogram + (((digit * HISTOGRAM_WORDS) as usize) << 2);
+    // Counts become the addresses where the next pair of each digit goes.
+    let address = target as u32;
+    for (let at = counts; at < counts + (((mask + 1) as usize) << 2); at += 4) {
+      const size = load<u32>(at) << 3;
+      store<u32>(at, address);
+      address += size;
+    }
+    const digitShift = (shift + lowest + digit * digitBits) as u64;
+    const sourceEnd = source + ((count as usize) << 3);
+    for (let at = source; at < sourceEnd; at += 8) {
+      const pair = load<u64>(at);
+      const counter = counts + ((((pair >> digitShift) as u32) & mask) << 2);
+      const place = load<u32>(counter);
+      store<u64>(place as usize, pair);
+      store<u32>(counter, place + 8);
+    }
+    const swap = source;
+    source = target;
+    target = swap;
+  }
+  return source;
+}
+
+@inline
+function increment(histogram: usize, digit: u32): void {
+  const at = histogram + (digit << 2);
+  store<u32>(at, load<u32>(at) + 1);
+}
+
+// Sorted pairs to a directory: distinct keys, for each the index of its first slot, and the slots with equal pairs dropped.
+// Returns the number of keys; starts[that number] is the number of slots.
+export function groupPairs(pairs: usize, count: u32, keys: usize, starts: usize, slots: usize): u32 {
+  let key: u32 = 0;
+  let previous: u64 = 0;
+  let keyCount: usize = 0;
+  let slotCount: usize = 0;
+  const end = pairs + ((count as usize) << 3);
+  for (let at = pairs; at < end; at += 8) {
+    const pair = load<u64>(at);
+    if (at != pairs && pair == previous) continue;
+    previous = pair;
+    const pairKey = (pair >> 32) as u32;
+    if (at == pairs || pairKey != key) {
+      key = pairKey;
+      store<u32>(keys + (keyCount << 2), key);
+      store<u32>(starts + (keyCount << 2), slotCount as u32);
+      keyCount++;
+    }
+    store<u32>(slots + (slotCount << 2), pair as u32);
+    slotCount++;
+  }
+  store<u32>(starts + (keyCount << 2), slotCount as u32);
+  return keyCount as u32;
+}
+
+// Sorted (slot, row) pairs to the last row of each slot: slots and rows, in slot order. Returns their number.
+export function lastRows(pairs: usize, count: u32, slots: usize, rows: usize): u32 {
+  let kept: usize = 0;
+  for (let index: u32 = 0; index < count; index++) {
+    const pair = load<u64>(pairs + ((index as usize) << 3));
+    store<u32>(slots + (kept << 2), (pair >> 32) as u32);
+    store<u32>(rows + (kept << 2), pair as u32);
+    const isLast = index + 1 == count || load<u32>(pairs + ((index as usize) << 3), 12) != ((pair >> 32) as u32);
+    kept += isLast ? 1 : 0;
+  }
+  return kept as u32;
+}
