@@ -61,3 +61,18 @@ export const BATCH_ROWS_MAX = 131_072;
 
 /** Images of a generated dump, so that slots (about 1.2 × rows) stay unsigned 32-bit; more is GENERATE_OPTIONS. */
 export const GENERATE_ROWS_MAX = 3_000_000_000;
+
+/** Bytes of a definition file; a larger one is DEFINITION_INVALID, it is most likely a dump given by mistake. */
+export const DEFINITION_BYTES_MAX = 1024 * 1024;
+
+/** YAML nodes of a definition with aliases expanded; more is DEFINITION_INVALID, so nested aliases cannot explode. */
+export const DEFINITION_NODES_MAX = 100_000;
+
+/** Bitmaps of small filter values that a reader keeps at hand per field; more are made again when asked for. */
+export const SMALL_BITMAPS_CACHED_MAX = 4096;
+
+/** Views of large filter values that a reader keeps at hand per field; more are made again when asked for. */
+export const LARGE_BITMAPS_CACHED_MAX = 65_536;
+
+/** Slots with a value up to which a column page is a list of positions and keys instead of an array of 65,536. */
+export const COLUMN_SPARSE_SLOTS_MAX = 8192;

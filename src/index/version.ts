@@ -5,8 +5,9 @@
  * A version is immutable, and so is everything it returns: bitmaps and typed arrays may be views of shared memory that
  * other threads map. Callers never mutate or dispose them.
  */
-import type { RoaringBitmap32 } from 'roaring';
+
 import type { IndexDefinition } from '../config/definition.ts';
+import type { RoaringBitmap32 } from './roaring.ts';
 
 /** One key of a filter field with the number of its slots, which is at least 1. */
 export interface KeyCardinality {
