@@ -7,6 +7,7 @@ import { defineConfig } from 'vitest/config';
 export default defineConfig({
   test: {
     include: ['test/**/*.test.ts'],
+    setupFiles: ['test/leak-check.ts'],
     pool: 'forks',
     // Loads start a thread pool of their own; two files at a time keep a small machine from oversubscribing.
     maxWorkers: 2,

@@ -4,6 +4,7 @@ import { createRequire } from 'node:module';
 import { Command } from 'commander';
 import { errorToData, formatError } from '../errors.ts';
 import { addCountCommand } from './count.ts';
+import { addDemoCommand } from './demo.ts';
 import { EXIT_FAILED, EXIT_INTERRUPTED } from './exit-code.ts';
 import { addGenerateCommand } from './generate.ts';
 import { Interrupted } from './interrupt.ts';
@@ -28,6 +29,7 @@ addLoadCommand(program);
 addQueryCommand(program);
 addCountCommand(program);
 addGenerateCommand(program);
+addDemoCommand(program);
 
 // A reader that has seen enough (`| head`) is no failure of this process.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
