@@ -66,4 +66,24 @@ export interface CsvKernels {
   decodeInt32: DecodeKernel;
   /** out: f64, exact within ±(2^53 − 1). */
   decodeInteger: DecodeKernel;
+  /** As the decode kernels, for rows `row` .. `rows`, with the state of a string dictionary. Returns the row reached. */
+  encodeStrings(
+    base: Pointer,
+    stride: number,
+    column: number,
+    row: number,
+    rows: number,
+    quote: number,
+    trimCarriageReturn: number,
+    nullToken: Pointer,
+    nullTokenBytes: number,
+    out: Pointer,
+    nulls: Pointer,
+    flags: Pointer,
+    state: Pointer,
+  ): number;
+  /** The code of the bytes; when absent -1, or with `add` 1 a new code, or -2 if the state must grow first. */
+  internString(state: Pointer, start: Pointer, bytes: number, add: number): number;
+  /** Moves all slots of a hash table to a larger, zeroed one. */
+  rehashStrings(from: Pointer, fromMask: number, to: Pointer, toMask: number): void;
 }

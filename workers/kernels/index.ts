@@ -9,3 +9,4 @@ export * from './container';
 export * from './sort';
 export * from './gather';
 export * from './transpose';
+export * from './strings';
