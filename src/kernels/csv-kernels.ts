@@ -66,6 +66,10 @@ export interface CsvKernels {
   decodeInt32: DecodeKernel;
   /** out: f64, exact within ±(2^53 − 1). */
   decodeInteger: DecodeKernel;
+  /** out: u8, 0 or 1. */
+  decodeBoolean: DecodeKernel;
+  /** out: u32, epoch seconds. */
+  decodeTimestamp: DecodeKernel;
   /** As the decode kernels, for rows `row` .. `rows`, with the state of a string dictionary. Returns the row reached. */
   encodeStrings(
     base: Pointer,

@@ -10,3 +10,5 @@ export * from './sort';
 export * from './gather';
 export * from './transpose';
 export * from './strings';
+export * from './booleans';
+export * from './timestamps';

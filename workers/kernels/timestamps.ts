@@ -1,0 +1,114 @@
+// Decode kernel for timestamps: digits are epoch seconds, else
+//   YYYY-MM-DD[( |T)HH:MM[:SS[.fraction]][Z|±HH[:MM]|±HHMM]]
+// (ISO 8601 and the text of Postgres), without a zone UTC, on the proleptic Gregorian calendar, fraction dropped.
+// Signature, nulls and flags as in field.ts.
+import { INTEGER_BAD, INTEGER_NULL, integerOf, plainBytesMax } from './digits';
+import { FLAGGED, NULL, trimmedEnd } from './field';
+
+const BAD: i32 = -1;
+
+// Two digits, or BAD.
+@inline
+function two(p: usize): i32 {
+  const tens = (load<u8>(p) as u32) - 48;
+  const ones = (load<u8>(p, 1) as u32) - 48;
+  return tens > 9 || ones > 9 ? BAD : ((tens * 10 + ones) as i32);
+}
+
+@inline
+function daysInMonth(year: i32, month: i32): i32 {
+  if (month == 2) return (year & 3) == 0 && (year % 100 != 0 || year % 400 == 0) ? 29 : 28;
+  return 30 + ((month + (month >> 3)) & 1);
+}
+
+// Days from 1970-01-01, years from 0 on; the year is counted from March so that the leap day is its last.
+@inline
+function daysFromEpoch(year: i32, month: i32, day: i32): i32 {
+  const y = month <= 2 ? year - 1 : year;
+  const monthFromMarch = month > 2 ? month - 3 : month + 9;
+  const dayOfYear = (153 * monthFromMarch + 2) / 5 + day - 1;
+  // + 400 years keeps the divisions away from negative numbers (year 0 before March).
+  const z = y + 400;
+  return z * 365 + z / 4 - z / 100 + z / 400 + dayOfYear - 719468 - 146097;
+}
+
+// Seconds east of UTC in the zone at p..end, or i32.MIN_VALUE.
+function zoneSeconds(p: usize, end: usize): i32 {
+  const sign = load<u8>(p);
+  if (sign == 90) return end - p == 1 ? 0 : i32.MIN_VALUE;
+  if (sign != 43 && sign != 45) return i32.MIN_VALUE;
+  const bytes = end - p;
+  const hours = bytes >= 3 ? two(p + 1) : BAD;
+  let minutes: i32 = BAD;
+  if (bytes == 3) minutes = 0;
+  else if (bytes == 5) minutes = two(p + 3);
+  else if (bytes == 6 && load<u8>(p + 3) == 58) minutes = two(p + 4);
+  if (hours < 0 || hours > 23 || minutes < 0 || minutes > 59) return i32.MIN_VALUE;
+  const seconds = hours * 3600 + minutes * 60;
+  return sign == 45 ? -seconds : seconds;
+}
+
+// Epoch seconds or INTEGER_BAD. Reads up to 20 bytes from p.
+function calendarSeconds(p: usize, end: usize): i64 {
+  const bytes = end - p;
+  if (bytes < 10 || load<u8>(p, 4) != 45 || load<u8>(p, 7) != 45) return INTEGER_BAD;
+  const century = two(p), yearOfCentury = two(p + 2), month = two(p + 5), day = two(p + 8);
+  if ((century | yearOfCentury | month | day) < 0) return INTEGER_BAD;
+  const year = century * 100 + yearOfCentury;
+  if (month < 1 || month > 12 || day < 1 || day > daysInMonth(year, month)) return INTEGER_BAD;
+  let seconds = (daysFromEpoch(year, month, day) as i64) * 86400;
+  if (bytes == 10) return seconds;
+  const separator = load<u8>(p, 10);
+  if (bytes < 16 || (separator != 32 && separator != 84) || load<u8>(p, 13) != 58) return INTEGER_BAD;
+  const hour = two(p + 11), minute = two(p + 14);
+  if ((hour | minute) < 0 || hour > 23 || minute > 59) return INTEGER_BAD;
+  seconds += hour * 3600 + minute * 60;
+  p += 16;
+  if (end - p >= 3 && load<u8>(p) == 58) {
+    const second = two(p + 1);
+    if (second < 0 || second > 59) return INTEGER_BAD;
+    seconds += second;
+    p += 3;
+    if (p < end && load<u8>(p) == 46) {
+      const fraction = ++p;
+      while (p < end && (load<u8>(p) as u32) - 48 <= 9) p++;
+      if (p == fraction) return INTEGER_BAD;
+    }
+  }
+  if (p == end) return seconds;
+  const zone = zoneSeconds(p, end);
+  return zone == i32.MIN_VALUE ? INTEGER_BAD : seconds - zone;
+}
+
+// out: u32 epoch seconds per row.
+export function decodeTimestamp(
+  base: usize, stride: u32, column: u32, rows: u32, quote: u32, trimCarriageReturn: u32,
+  nullToken: usize, nullTokenBytes: u32, out: usize, nulls: usize, flags: usize,
+): u32 {
+  const step = (stride as usize) << 2;
+  const plainBytes = plainBytesMax(nullToken, nullTokenBytes);
+  let p = base + ((column as usize) << 2);
+  let outcome: u32 = 0;
+  for (let row: usize = 0; row < (rows as usize); row++, p += step) {
+    const start = (load<u32>(p) as usize) + 1;
+    const end = trimmedEnd(start, load<u32>(p, 4) as usize, trimCarriageReturn);
+    let value = integerOf(start, end, plainBytes, quote, nullToken, nullTokenBytes);
+    if (value == INTEGER_BAD) {
+      const quoted: usize =
+        end - start >= 2 && (load<u8>(start) as u32) == quote && (load<u8>(end - 1) as u32) == quote ? 1 : 0;
+      value = calendarSeconds(start + quoted, end - quoted);
+    }
+    store<u32>(out + (row << 2), value as u32);
+    if ((value as u64) <= 0xffffffff) {
+      store<u8>(nulls + row, 0);
+    } else if (value == INTEGER_NULL) {
+      store<u8>(nulls + row, 1);
+      outcome |= NULL;
+    } else {
+      store<u8>(nulls + row, 0);
+      store<u8>(flags + row, 1);
+      outcome |= FLAGGED;
+    }
+  }
+  return outcome;
+}
