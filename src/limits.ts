@@ -76,3 +76,6 @@ export const LARGE_BITMAPS_CACHED_MAX = 65_536;
 
 /** Slots with a value up to which a column page is a list of positions and keys instead of an array of 65,536. */
 export const COLUMN_SPARSE_SLOTS_MAX = 8192;
+
+/** Bytes of all strings of one field's dictionary, whose offsets are 32-bit; more is the error DICTIONARY_TOO_LARGE. */
+export const DICTIONARY_BYTES_MAX = 2 ** 32 - 1;

@@ -5,7 +5,7 @@
  * Millions of keys with a few slots cost a copy each, no object and no native call.
  */
 import { SMALL_VALUE_SLOTS_MAX } from '../limits.ts';
-import { type FILTER_SECTION_COUNT, FILTER_SECTIONS } from './filter-segment.ts';
+import { FILTER_SECTIONS } from './filter-segment.ts';
 import { ByteBlocks, GrowableWords } from './growable.ts';
 import { frozenView, PortableWriter, portableBytes } from './portable.ts';
 import { RoaringBitmap32 } from './roaring.ts';

@@ -79,3 +79,18 @@ export interface Version {
   /** Every slot with a value of the field is alive. Computed once per version. */
   withinAlive(field: string): boolean;
 }
+
+/**
+ * The segments of a version as plain data: what goes to disk and to other threads. A field of the definition without a
+ * segment is empty.
+ */
+export interface VersionSegments {
+  readonly alive: SharedArrayBuffer;
+  readonly fields: Readonly<Record<string, FieldSegments>>;
+}
+
+export interface FieldSegments {
+  readonly filter?: SharedArrayBuffer;
+  readonly sort?: SharedArrayBuffer;
+  readonly dictionary?: SharedArrayBuffer;
+}
