@@ -2,7 +2,7 @@
 import type { Command } from 'commander';
 import type { Where } from '../index.ts';
 import { readJsonArgument } from './arguments.ts';
-import { type ReadOnlyArguments, withReadOnlyIndex } from './read-only-index.ts';
+import { type DirectoryArguments, withReadOnlyIndex } from './opened-index.ts';
 
 export function addCountCommand(program: Command): void {
   program
@@ -23,7 +23,7 @@ Examples:
     .action(runCount);
 }
 
-async function runCount(argument: string, given: ReadOnlyArguments): Promise<void> {
+async function runCount(argument: string, given: DirectoryArguments): Promise<void> {
   // The index validates the shape: it takes untrusted JSON.
   const where = (await readJsonArgument(argument, 'where')) as Where;
   const count = await withReadOnlyIndex(given, (index) => index.count(where));

@@ -7,12 +7,12 @@ import { join } from 'node:path';
 import type { Command } from 'commander';
 import { BitloomError } from '../errors.ts';
 import { type GenerateSummary, generateDump } from '../generate/generate.ts';
-import { type BitloomIndex, openIndex, type Query } from '../index.ts';
+import type { BitloomIndex, Query } from '../index.ts';
 import { parsePositiveCount } from './arguments.ts';
 import { withInterrupt } from './interrupt.ts';
 import { formatLoadReport } from './load.ts';
+import { withIndex, withReadOnlyIndex } from './opened-index.ts';
 import { createProgressReporter } from './progress.ts';
-import { withReadOnlyIndex } from './read-only-index.ts';
 import { StatusLine } from './status-line.ts';
 import { formatBytes, formatCount, formatDuration } from './text-table.ts';
 
@@ -52,6 +52,7 @@ export function addDemoCommand(program: Command): void {
     )
     .option('-r, --rows <count>', 'images in the dump', parsePositiveCount, ROWS_DEFAULT)
     .option('-o, --out <path>', 'directory for the dump and, under data, the index', 'demo')
+    .addHelpText('after', '\nExample:\n  $ bitloom demo --rows 100k --out /tmp/demo')
     .action(runDemo);
 }
 
@@ -85,15 +86,11 @@ async function generate({ rows, out }: DemoArguments): Promise<GenerateSummary> 
 async function load(dump: GenerateSummary, directory: string): Promise<void> {
   const files = Object.fromEntries(dump.files.map(({ table, path }) => [table, path]));
   const progress = createProgressReporter('auto', process.stderr);
-  const report = await withInterrupt(async (signal) => {
-    const index = await openIndex({ definition: dump.definition, directory });
-    try {
-      return await index.load(files, { signal, onProgress: (update) => progress.update(update) });
-    } finally {
-      progress.finish();
-      await index.close();
-    }
-  });
+  const report = await withInterrupt((signal) =>
+    withIndex({ definition: dump.definition, directory }, (index) =>
+      index.load(files, { signal, onProgress: (update) => progress.update(update) }),
+    ).finally(() => progress.finish()),
+  );
   say(indent(formatLoadReport(report)));
 }
 

@@ -1,16 +1,15 @@
 /** `bitloom load`: one dump into an index directory, all or nothing. */
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import { formatPlace } from '../errors.ts';
-import { type LoadMode, type LoadOptions, type LoadReport, openIndex } from '../index.ts';
+import type { LoadMode, LoadOptions, LoadReport } from '../index.ts';
 import { parseByteSize, parseCount, parsePositiveCount, parseTableFiles } from './arguments.ts';
 import { EXIT_DONE, EXIT_DONE_WITH_REJECTS } from './exit-code.ts';
 import { withInterrupt } from './interrupt.ts';
+import { type DirectoryArguments, withIndex } from './opened-index.ts';
 import { createProgressReporter, type ProgressStyle } from './progress.ts';
 import { formatBytes, formatCount, formatDuration, formatRate, formatTable } from './text-table.ts';
 
-interface LoadArguments {
-  definition?: string;
-  directory: string;
+interface LoadArguments extends DirectoryArguments {
   mode: LoadMode;
   threads?: number;
   chunkLines?: number;
@@ -18,7 +17,6 @@ interface LoadArguments {
   rejectsFile?: string;
   memoryLimit?: number;
   progress: ProgressStyle;
-  json?: boolean;
 }
 
 const REJECTS_SHOWN_MAX = 10;
@@ -91,19 +89,15 @@ async function loadFiles(
   signal: AbortSignal,
 ): Promise<LoadReport> {
   const progress = createProgressReporter(given.progress, process.stderr);
-  const index = await openIndex({
-    directory: given.directory,
-    ...(given.definition === undefined ? {} : { definition: given.definition }),
-    ...(given.threads === undefined ? {} : { threads: given.threads }),
-  });
   try {
-    return await index.load(
-      files,
-      loadOptions(given, signal, (update) => progress.update(update)),
+    return await withIndex(given, (index) =>
+      index.load(
+        files,
+        loadOptions(given, signal, (update) => progress.update(update)),
+      ),
     );
   } finally {
     progress.finish();
-    await index.close();
   }
 }
 

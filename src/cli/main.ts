@@ -10,6 +10,7 @@ import { addGenerateCommand } from './generate.ts';
 import { Interrupted } from './interrupt.ts';
 import { addLoadCommand } from './load.ts';
 import { addQueryCommand } from './query.ts';
+import { addStatsCommand } from './stats.ts';
 
 const program = new Command('bitloom')
   .description(
@@ -28,6 +29,7 @@ Start with a sample dump:
 addLoadCommand(program);
 addQueryCommand(program);
 addCountCommand(program);
+addStatsCommand(program);
 addGenerateCommand(program);
 addDemoCommand(program);
 

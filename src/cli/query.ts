@@ -2,10 +2,10 @@
 import type { Command } from 'commander';
 import type { Page, Query } from '../index.ts';
 import { parseCount, readJsonArgument } from './arguments.ts';
-import { type ReadOnlyArguments, withReadOnlyIndex } from './read-only-index.ts';
+import { type DirectoryArguments, withReadOnlyIndex } from './opened-index.ts';
 import { formatCount } from './text-table.ts';
 
-interface QueryArguments extends ReadOnlyArguments {
+interface QueryArguments extends DirectoryArguments {
   take?: number;
   cursor?: string;
 }
