@@ -49,9 +49,22 @@ export interface CsvKernels {
     positions: Pointer,
     stats: Pointer,
   ): number;
-  /** 1 if every record has exactly `columns` fields. `lines` is how many positions are LFs; the last one must be. */
-  checkRows(positions: Pointer, count: number, columns: number, lines: number): number;
-  /** Copies regular records to `out` as rows of stride `columns + 1`, lists (start, end) of the others in `odd`. */
+  /**
+   * 1 if every record has exactly `columns` fields and at most `recordBytesMax` bytes. `lines` is how many positions are
+   * LFs; the last one must be.
+   */
+  checkRows(
+    positions: Pointer,
+    count: number,
+    columns: number,
+    lines: number,
+    source: Pointer,
+    recordBytesMax: number,
+  ): number;
+  /**
+   * Copies regular records to `out` as rows of stride `columns + 1`, lists (start, end) of the others in `odd`, and
+   * returns how many rows, or -1 when a record is longer than `recordBytesMax`.
+   */
   compactRows(
     positions: Pointer,
     count: number,
@@ -59,7 +72,10 @@ export interface CsvKernels {
     source: Pointer,
     out: Pointer,
     odd: Pointer,
+    recordBytesMax: number,
   ): number;
+  /** The LFs in the range, inside quotes and outside. */
+  countLines(source: Pointer, end: Pointer): number;
   /** out: u32. */
   decodeUint32: DecodeKernel;
   /** out: i32. */
@@ -78,6 +94,7 @@ export interface CsvKernels {
     row: number,
     rows: number,
     quote: number,
+    escape: number,
     trimCarriageReturn: number,
     nullToken: Pointer,
     nullTokenBytes: number,

@@ -38,6 +38,7 @@ export interface StringColumn {
   column: number;
   rows: number;
   quote: number;
+  escape: number;
   trimCarriageReturn: number;
   nullToken: Pointer;
   nullTokenBytes: number;
@@ -83,6 +84,7 @@ export class StringDictionary {
         row,
         column.rows,
         column.quote,
+        column.escape,
         column.trimCarriageReturn,
         column.nullToken,
         column.nullTokenBytes,

@@ -104,24 +104,28 @@ function findByte(start: usize, end: usize, byte: u32): usize {
   return end;
 }
 
-// Copies with doubled quotes made single; the number of bytes, or -1 when a quote stands alone.
-function unescape(start: usize, end: usize, quote: u32, target: usize): i32 {
+// Copies with escapes removed; the number of bytes, or -1 when a quote or a last escape stands alone. An escape that is
+// not the quote makes any byte after it literal.
+function unescape(start: usize, end: usize, quote: u32, escape: u32, target: usize): i32 {
   let out = target;
   for (let p = start; p < end; p++) {
-    const byte = load<u8>(p);
-    if ((byte as u32) == quote) {
-      p++;
-      if (p == end || (load<u8>(p) as u32) != quote) return -1;
+    let byte = load<u8>(p) as u32;
+    if (byte == escape) {
+      if (++p == end) return -1;
+      byte = load<u8>(p) as u32;
+      if (escape == quote && byte != quote) return -1;
+    } else if (byte == quote) {
+      return -1;
     }
-    store<u8>(out++, byte);
+    store<u8>(out++, byte as u8);
   }
   return (out - target) as i32;
 }
 
-// out: u32 code per row. Rows, nulls and flags as in field.ts, except that quotes inside quoted fields are decoded and
+// out: u32 code per row. Rows, nulls and flags as in field.ts, except that escapes inside quoted fields are decoded and
 // rows are those in row..rows. Returns the row reached: less than rows when the state must grow before it goes on.
 export function encodeStrings(
-  base: usize, stride: u32, column: u32, row: u32, rows: u32, quote: u32, trimCarriageReturn: u32,
+  base: usize, stride: u32, column: u32, row: u32, rows: u32, quote: u32, escape: u32, trimCarriageReturn: u32,
   nullToken: usize, nullTokenBytes: u32, out: usize, nulls: usize, flags: usize, state: usize,
 ): u32 {
   const step = (stride as usize) << 2;
@@ -143,11 +147,12 @@ export function encodeStrings(
       start++;
       if (bytes > 1 && (load<u8>(end - 1) as u32) == quote) {
         inner = (bytes as i32) - 2;
-        if (findByte(start, end - 1, quote) != end - 1) {
+        const last = end - 1;
+        if (findByte(start, last, quote) != last || (escape != quote && findByte(start, last, escape) != last)) {
           const used = load<u32>(state, 20) as usize;
           if (bytes > (load<u32>(state, 24) as usize) - used) break;
           const target = (load<u32>(state, 16) as usize) + used;
-          inner = unescape(start, end - 1, quote, target);
+          inner = unescape(start, last, quote, escape, target);
           start = target;
         }
       }
