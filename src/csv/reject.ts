@@ -3,27 +3,30 @@
  */
 import { REJECT_RAW_BYTES_MAX } from '../limits.ts';
 
-export type RejectCode =
+export const REJECT_CODES = [
   /** The record has more or fewer fields than the table has columns. */
-  | 'FIELD_COUNT'
+  'FIELD_COUNT',
   /** A quote inside a field that does not start with one. */
-  | 'QUOTE_IN_UNQUOTED'
+  'QUOTE_IN_UNQUOTED',
   /** Something other than a delimiter or the end of the record follows a closing quote. */
-  | 'QUOTE_NOT_CLOSED_CLEANLY'
+  'QUOTE_NOT_CLOSED_CLEANLY',
   /** The file ends inside quotes. */
-  | 'QUOTE_NOT_CLOSED'
+  'QUOTE_NOT_CLOSED',
   /** The record has more than RECORD_BYTES_MAX bytes. */
-  | 'RECORD_TOO_LONG'
-  | 'INVALID_INTEGER'
-  | 'INVALID_BOOLEAN'
-  | 'INVALID_TIMESTAMP'
-  | 'INVALID_UTF8'
+  'RECORD_TOO_LONG',
+  'INVALID_INTEGER',
+  'INVALID_BOOLEAN',
+  'INVALID_TIMESTAMP',
+  'INVALID_UTF8',
   /** A number or a time that the type cannot hold. */
-  | 'OUT_OF_RANGE'
+  'OUT_OF_RANGE',
   /** The slot column is null. */
-  | 'NULL_SLOT'
+  'NULL_SLOT',
   /** An expression left ±(2^53 − 1) or divided by zero. */
-  | 'EXPRESSION_RANGE';
+  'EXPRESSION_RANGE',
+] as const;
+
+export type RejectCode = (typeof REJECT_CODES)[number];
 
 /** Why a record or a field cannot be loaded. */
 export interface Failure {

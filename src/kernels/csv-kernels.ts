@@ -94,7 +94,7 @@ export interface CsvKernels {
     row: number,
     rows: number,
     quote: number,
-    escape: number,
+    escapeByte: number,
     trimCarriageReturn: number,
     nullToken: Pointer,
     nullTokenBytes: number,
