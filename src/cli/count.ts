@@ -11,7 +11,7 @@ export function addCountCommand(program: Command): void {
     .description('Prints the number of alive slots that match a where clause; without one, of all.')
     .argument('[where]', 'the where clause as JSON, or - to read it from standard input', '{}')
     .requiredOption('-d, --directory <path>', 'index directory')
-    .option('--definition <path>', 'fail unless the directory was loaded with this definition')
+    .option('--definition <path>', 'definition to answer by while the directory holds no version yet')
     .option('--json', 'print { "count": n } as JSON')
     .addHelpText(
       'after',

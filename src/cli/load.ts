@@ -31,7 +31,7 @@ export function addLoadCommand(program: Command): void {
     )
     .argument('<table=path...>', 'one file per table of the definition; a name ending in .gz is decompressed')
     .requiredOption('-d, --directory <path>', 'index directory, created when missing')
-    .option('--definition <path>', 'index definition (default: the one the directory was loaded with)')
+    .option('--definition <path>', 'index definition (default: the one of the last load)')
     .addOption(
       new Option(
         '--mode <mode>',

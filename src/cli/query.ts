@@ -17,7 +17,7 @@ export function addQueryCommand(program: Command): void {
     .description('Prints one page of ids that match a query: { where?, orderBy?, take?, cursor? } as JSON.')
     .argument('[query]', 'the query as JSON, or - to read it from standard input', '{}')
     .requiredOption('-d, --directory <path>', 'index directory')
-    .option('--definition <path>', 'fail unless the directory was loaded with this definition')
+    .option('--definition <path>', 'definition to answer by while the directory holds no version yet')
     .option('--take <count>', 'ids in the page, instead of take in the query', parseCount)
     .option('--cursor <cursor>', 'continue after a page: its nextCursor, instead of cursor in the query')
     .option('--json', 'print { ids, total, nextCursor } as JSON')

@@ -14,7 +14,7 @@ export function addStatsCommand(program: Command): void {
     .summary('print what an index holds')
     .description('Prints version, alive slots and, by field, the number of values, bit layers and bytes.')
     .requiredOption('-d, --directory <path>', 'index directory')
-    .option('--definition <path>', 'fail unless the directory was loaded with this definition')
+    .option('--definition <path>', 'definition to answer by while the directory holds no version yet')
     .option(
       '--digest',
       'also compute the SHA-256 of the content, equal for equal content however it was loaded',
@@ -38,8 +38,8 @@ async function runStats(given: StatsArguments): Promise<void> {
 function formatStats(stats: IndexStats): string {
   const rows = Object.entries(stats.fields).map(([name, field]) => [
     name,
-    field.values === null ? '-' : formatCount(field.values),
-    field.layers === null ? '-' : formatCount(field.layers),
+    field.values === undefined ? '-' : formatCount(field.values),
+    field.layers === undefined ? '-' : formatCount(field.layers),
     formatBytes(field.bytes),
   ]);
   const lines = [
