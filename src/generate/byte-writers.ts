@@ -23,12 +23,12 @@ export function writeDecimal(bytes: Uint8Array, at: number, value: number): numb
   while (rest >= 100) {
     const quotient = (rest / 100) | 0;
     const pair = (rest - quotient * 100) * 2;
-    bytes[--position] = DIGIT_PAIRS[pair + 1]!;
-    bytes[--position] = DIGIT_PAIRS[pair]!;
+    bytes[--position] = DIGIT_PAIRS[pair + 1];
+    bytes[--position] = DIGIT_PAIRS[pair];
     rest = quotient;
   }
-  if (rest >= 10) bytes[--position] = DIGIT_PAIRS[rest * 2 + 1]!;
-  bytes[--position] = rest >= 10 ? DIGIT_PAIRS[rest * 2]! : 0x30 + rest;
+  if (rest >= 10) bytes[--position] = DIGIT_PAIRS[rest * 2 + 1];
+  bytes[--position] = rest >= 10 ? DIGIT_PAIRS[rest * 2] : 0x30 + rest;
   return end;
 }
 
@@ -55,17 +55,17 @@ export function writeUuid(
 
 /** Copies short text; for a handful of bytes a loop beats `set`. */
 export function writeBytes(bytes: Uint8Array, at: number, text: Uint8Array): number {
-  for (let index = 0; index < text.length; index++) bytes[at + index] = text[index]!;
+  for (let index = 0; index < text.length; index++) bytes[at + index] = text[index];
   return at + text.length;
 }
 
 function writeHex16(bytes: Uint8Array, at: number, value: number): number {
   const high = (value >>> 8) * 2;
   const low = (value & 0xff) * 2;
-  bytes[at] = HEX_PAIRS[high]!;
-  bytes[at + 1] = HEX_PAIRS[high + 1]!;
-  bytes[at + 2] = HEX_PAIRS[low]!;
-  bytes[at + 3] = HEX_PAIRS[low + 1]!;
+  bytes[at] = HEX_PAIRS[high];
+  bytes[at + 1] = HEX_PAIRS[high + 1];
+  bytes[at + 2] = HEX_PAIRS[low];
+  bytes[at + 3] = HEX_PAIRS[low + 1];
   return at + 4;
 }
 

@@ -82,7 +82,7 @@ export class ImageRows {
     position = writeDecimal(bytes, position, this.#user);
     bytes[position++] = COMMA;
     const blocked = random.below(150);
-    if (blocked < 3) position = writeBytes(bytes, position, BLOCKED_FOR[blocked]!);
+    if (blocked < 3) position = writeBytes(bytes, position, BLOCKED_FOR[blocked]);
     bytes[position++] = COMMA;
     if (random.below(10) !== 0)
       position = writeDecimal(bytes, position, this.#createdAt + random.skewedBelow(100));
@@ -140,10 +140,10 @@ function writeHash(bytes: Uint8Array, at: number, random: Random): number {
     const bits = random.next();
     const first = (((bits >>> 16) * BASE83_PAIR_COUNT) >>> 16) * 2;
     const second = (((bits & 0xffff) * BASE83_PAIR_COUNT) >>> 16) * 2;
-    const a = BASE83_PAIRS[first]!;
-    const b = BASE83_PAIRS[first + 1]!;
-    const c = BASE83_PAIRS[second]!;
-    const d = BASE83_PAIRS[second + 1]!;
+    const a = BASE83_PAIRS[first];
+    const b = BASE83_PAIRS[first + 1];
+    const c = BASE83_PAIRS[second];
+    const d = BASE83_PAIRS[second + 1];
     bytes[start + offset] = a;
     bytes[start + offset + 1] = b;
     bytes[start + offset + 2] = c;

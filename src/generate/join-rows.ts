@@ -62,7 +62,7 @@ export class JoinRows {
     let slot = this.#slots.next();
     if (this.#random.below(LATE_ONE_IN) === 0) {
       const place = this.#lateCount++ % LATE_IMAGES;
-      const displaced = this.#lateSlots[place]!;
+      const displaced = this.#lateSlots[place];
       this.#lateSlots[place] = slot;
       if (displaced === 0) return at;
       this.#lateEmitted++;
@@ -75,7 +75,7 @@ export class JoinRows {
   writeRemaining(bytes: Uint8Array, at: number): number {
     let position = at;
     while (this.#lateEmitted < this.#lateCount) {
-      const slot = this.#lateSlots[this.#lateEmitted++ % LATE_IMAGES]!;
+      const slot = this.#lateSlots[this.#lateEmitted++ % LATE_IMAGES];
       position = this.#writeImage(bytes, position, slot);
     }
     return position;

@@ -20,13 +20,13 @@ export class Random {
   /** 32 random bits as an unsigned integer. */
   next(): number {
     const state = this.#state;
-    const second = state[1]!;
+    const second = state[1];
     const scaled = Math.imul(second, 5);
     const result = Math.imul((scaled << 7) | (scaled >>> 25), 9) >>> 0;
-    const third = state[2]! ^ state[0]!;
-    const fourth = state[3]! ^ second;
+    const third = state[2] ^ state[0];
+    const fourth = state[3] ^ second;
     state[1] = second ^ third;
-    state[0] = state[0]! ^ fourth;
+    state[0] = state[0] ^ fourth;
     state[2] = third ^ (second << 9);
     state[3] = (fourth << 11) | (fourth >>> 21);
     return result;

@@ -84,7 +84,7 @@ describe('determinism', () => {
 
 describe('shape', () => {
   const share = (column: number, wanted: (text: string) => boolean) =>
-    images.filter((row) => wanted(row[column]!)).length / ROWS;
+    images.filter((row) => wanted(row[column])).length / ROWS;
   const isNull = (text: string) => text === '';
 
   test('every row has eleven fields and ids are sparse and increasing', () => {
@@ -101,7 +101,7 @@ describe('shape', () => {
 
   test('about a third of the hashes hold a comma and are quoted, nothing else is', () => {
     const quotedLines = imagesText.split('\n').filter((line) => line.includes('"')).length;
-    expect(quotedLines).toBe(images.filter((row) => row[3]!.includes(',')).length);
+    expect(quotedLines).toBe(images.filter((row) => row[3].includes(',')).length);
     expect(quotedLines / ROWS).toBeGreaterThan(0.3);
     expect(quotedLines / ROWS).toBeLessThan(0.4);
   });
@@ -124,10 +124,10 @@ describe('shape', () => {
     const imagesOfPost = new Map<string, number>();
     const imagesOfUser = new Map<string, number>();
     for (const row of images) {
-      imagesOfUser.set(row[6]!, (imagesOfUser.get(row[6]!) ?? 0) + 1);
+      imagesOfUser.set(row[6], (imagesOfUser.get(row[6]) ?? 0) + 1);
       if (row[10] === '') continue;
-      usersOfPost.set(row[10]!, (usersOfPost.get(row[10]!) ?? new Set()).add(row[6]!));
-      imagesOfPost.set(row[10]!, (imagesOfPost.get(row[10]!) ?? 0) + 1);
+      usersOfPost.set(row[10], (usersOfPost.get(row[10]) ?? new Set()).add(row[6]));
+      imagesOfPost.set(row[10], (imagesOfPost.get(row[10]) ?? 0) + 1);
     }
     expect(Math.max(...[...usersOfPost.values()].map((users) => users.size))).toBe(1);
     expect(Math.max(...imagesOfPost.values())).toBeLessThanOrEqual(20);
@@ -147,7 +147,7 @@ describe('shape', () => {
       expect(rows.length / ROWS).toBeGreaterThan(perImage * 0.9);
       expect(rows.length / ROWS).toBeLessThan(perImage * 1.1);
       let descents = 0;
-      for (let row = 1; row < rows.length; row++) if (+rows[row]![1]! < +rows[row - 1]![1]!) descents++;
+      for (let row = 1; row < rows.length; row++) if (+rows[row][1] < +rows[row - 1][1]) descents++;
       expect(descents).toBeGreaterThan(0);
       expect(descents / rows.length).toBeLessThan(0.01);
     }
