@@ -3,7 +3,6 @@
  * structured-clonable, its inputs and its result are in shared memory. The result depends on the rows alone, not on how they
  * were cut into chunks.
  */
-import type { Kernels } from '../kernels/kernels.ts';
 import type { ChunkMessage } from './accumulator-message.ts';
 
 /** Per run, all chunks of a table in file order: the slots it loses to later runs, in portable roaring bytes, or null. */
@@ -39,11 +38,7 @@ export interface AliveMerge {
   readonly previous: SharedArrayBuffer | null;
 }
 
-/** Which rows of a single-valued table win. Needed before its fields are merged. */
-export declare function resolveRuns(messages: readonly ChunkMessage[]): RunResolution;
-/** A filter segment. */
-export declare function mergeFilterField(merge: FieldMerge): SharedArrayBuffer;
-/** A sort segment. */
-export declare function mergeSortField(kernels: Kernels, merge: FieldMerge): SharedArrayBuffer;
-/** A bitmap segment. */
-export declare function mergeAlive(merge: AliveMerge): SharedArrayBuffer;
+export { mergeAlive } from './merge-alive.ts';
+export { mergeFilterField } from './merge-filter.ts';
+export { resolveRuns } from './merge-runs.ts';
+export { mergeSortField } from './merge-sort.ts';

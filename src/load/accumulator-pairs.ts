@@ -1,0 +1,91 @@
+/**
+ * (key, slot) pairs of one filter field: buffered in kernel memory, then sorted by key, grouped and handed over as one part. A
+ * key costs two words and no object, so millions of keys with a handful of slots each are no worse than a few large ones.
+ */
+import type { Pointer } from '../kernels/kernel-memory.ts';
+import type { Kernels } from '../kernels/kernels.ts';
+import { HISTOGRAM_BYTES, PAIR_BYTES } from '../kernels/page-kernels.ts';
+import type { MessageWriter } from './accumulator-output.ts';
+
+/** Sorting memory that the pair buffers of one accumulator share. */
+export class PairScratch {
+  readonly capacity: number;
+  readonly pairs: Pointer;
+  readonly histogram: Pointer;
+  readonly keys: Pointer;
+  readonly starts: Pointer;
+  readonly slots: Pointer;
+
+  constructor(kernels: Kernels, capacity: number) {
+    this.capacity = capacity;
+    this.pairs = kernels.memory.allocate(capacity * PAIR_BYTES);
+    this.histogram = kernels.memory.allocate(HISTOGRAM_BYTES);
+    this.keys = kernels.memory.allocate(capacity * 4);
+    this.starts = kernels.memory.allocate((capacity + 1) * 4);
+    this.slots = kernels.memory.allocate(capacity * 4);
+  }
+}
+
+export class PairBuffer {
+  readonly #kernels: Kernels;
+  readonly #scratch: PairScratch;
+  readonly #field: number;
+  readonly #pairs: Pointer;
+  #end: Pointer;
+
+  constructor(kernels: Kernels, scratch: PairScratch, field: number) {
+    this.#kernels = kernels;
+    this.#scratch = scratch;
+    this.#field = field;
+    // packPairs writes one pair beyond the last.
+    this.#pairs = kernels.memory.allocate((scratch.capacity + 1) * PAIR_BYTES);
+    this.#end = this.#pairs;
+  }
+
+  /** Adds rows [from, to) that are not null; hands over what it holds whenever it is full. */
+  add(
+    writer: MessageWriter,
+    run: number,
+    slots: Pointer,
+    keys: Pointer,
+    nulls: Pointer,
+    from: number,
+    to: number,
+  ): void {
+    let at = from;
+    while (at < to) {
+      const room = this.#scratch.capacity - (this.#end - this.#pairs) / PAIR_BYTES;
+      const end = Math.min(to, at + room);
+      this.#end = this.#kernels.packPairs(keys, slots, nulls, at, end, this.#end);
+      at = end;
+      if (this.#end - this.#pairs === this.#scratch.capacity * PAIR_BYTES) this.writePart(writer, run);
+    }
+  }
+
+  writePart(writer: MessageWriter, run: number): void {
+    const count = (this.#end - this.#pairs) / PAIR_BYTES;
+    if (count === 0) return;
+    this.#end = this.#pairs;
+    const { keys, starts, slots } = this.#scratch;
+    const keyCount = this.#kernels.groupPairs(this.#sorted(count), count, keys, starts, slots);
+    const { u32 } = this.#kernels.memory;
+    const slotCount = u32[starts / 4 + keyCount];
+    const part = writer.addPairs(run, this.#field, keyCount, slotCount);
+    part.set(u32.subarray(keys / 4, keys / 4 + keyCount), 0);
+    part.set(u32.subarray(starts / 4, starts / 4 + keyCount + 1), keyCount);
+    part.set(u32.subarray(slots / 4, slots / 4 + slotCount), 2 * keyCount + 1);
+  }
+
+  /** Where the pairs are once they ascend by key, then slot. */
+  #sorted(count: number): Pointer {
+    const kernels = this.#kernels;
+    const { pairs: scratch, histogram } = this.#scratch;
+    const pairs = this.#pairs;
+    if (kernels.arePairsAscending(pairs, count) === 1) return pairs;
+    let source = pairs;
+    if (kernels.areSlotsAscending(pairs, count) === 0) {
+      source = kernels.radixSortPairs(pairs, scratch, count, histogram, 0);
+    }
+    return kernels.radixSortPairs(source, source === pairs ? scratch : pairs, count, histogram, 32);
+  }
+}

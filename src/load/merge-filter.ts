@@ -1,0 +1,274 @@
+/**
+ * Merges one filter field: the directories of all parts, sorted by key together, then key by key the slots of its entries. Entries of a dump in
+ * slot order are disjoint and ascending, so they are copied; anything else is united.
+ */
+import { FilterSegment } from '../index/filter-segment.ts';
+import { FilterSegmentBuilder } from '../index/filter-segment-builder.ts';
+import { frozenView } from '../index/portable.ts';
+import { RoaringBitmap32 } from '../index/roaring.ts';
+import { unionOfSlots } from '../index/slot-union.ts';
+import { KIND_BITMAPS, KIND_PAIRS, NO_RUN } from './accumulator-message.ts';
+import type { FieldMerge, FieldSource } from './merge.ts';
+import { orderByKey } from './merge-entries.ts';
+import { bitmapKeysOf, bitmapsOf, pairsOf, partsOf } from './merge-parts.ts';
+import { firstRuns } from './merge-runs.ts';
+import { SlotSet } from './merge-slot-set.ts';
+
+/** Slots of a key up to which they are gathered in a list; a longer one is united as bitmaps. */
+const GATHERED_SLOTS_MAX = 65_536;
+/** Gathered slots out of order up to which sorting them beats uniting them page by page. */
+const SORTED_SLOTS_MAX = 4096;
+
+/** Slots that some entries do not get to keep: as a bitmap for bitmaps, as a set for lists. */
+interface Loss {
+  readonly bitmap: RoaringBitmap32;
+  set: SlotSet | null;
+}
+
+/** A directory of keys with their slots, either lists or bitmaps. */
+interface Directory {
+  readonly keys: Uint32Array;
+  readonly starts: Uint32Array;
+  readonly slots: Uint32Array;
+  /** Null: lists. */
+  readonly bitmaps: readonly RoaringBitmap32[] | null;
+  loss: Loss | null;
+}
+
+/** All directories of one table, or of the previous version. */
+type Layer = Directory[];
+
+const NO_WORDS = new Uint32Array(0);
+
+/** A filter segment. */
+export function mergeFilterField(merge: FieldMerge): SharedArrayBuffer {
+  const layers: Layer[] = merge.sources.map((source) => layerOf(source, merge.field));
+  if (merge.previous !== null) layers.unshift(previousLayer(merge.previous));
+  if (!merge.many) dropOverwritten(layers);
+  const builder = new FilterSegmentBuilder({ field: merge.field });
+  new DirectoryMerge(layers.flat(), builder).run();
+  return builder.finish();
+}
+
+function layerOf(source: FieldSource, field: string): Layer {
+  const layer: Layer = [];
+  const runs = firstRuns(source.messages);
+  const losses = new Map<number, Loss>();
+  source.messages.forEach((message, index) => {
+    const translation = source.translations?.[index] ?? null;
+    const fieldIndex = message.fields.findIndex(({ name }) => name === field);
+    for (const part of partsOf(message, fieldIndex)) {
+      if (part.kind !== KIND_PAIRS && part.kind !== KIND_BITMAPS) continue;
+      const loss = part.run === NO_RUN ? null : lossOf(source, runs[index] + part.run, losses);
+      if (part.kind === KIND_PAIRS) {
+        const pairs = pairsOf(part);
+        layer.push({ ...pairs, keys: translated(pairs.keys, translation), bitmaps: null, loss });
+      } else {
+        const keys = translated(bitmapKeysOf(part), translation);
+        layer.push({ keys, starts: NO_WORDS, slots: NO_WORDS, bitmaps: bitmapsOf(part), loss });
+      }
+    }
+  });
+  return layer;
+}
+
+function lossOf(source: FieldSource, run: number, losses: Map<number, Loss>): Loss | null {
+  const bytes = source.losses[run] ?? null;
+  if (bytes === null) return null;
+  let loss = losses.get(run);
+  if (loss === undefined) {
+    loss = { bitmap: frozenView(bytes), set: null };
+    losses.set(run, loss);
+  }
+  return loss;
+}
+
+function translated(keys: Uint32Array, translation: Uint32Array | null): Uint32Array {
+  return translation === null ? keys : keys.map((code) => translation[code]);
+}
+
+function previousLayer(previous: SharedArrayBuffer): Layer {
+  const segment = new FilterSegment(previous);
+  const { runKeys, runStarts, runSlots, bitmapKeys } = segment;
+  const bitmaps = Array.from(bitmapKeys, (key) => segment.bitmap(key));
+  return [
+    { keys: runKeys, starts: runStarts, slots: runSlots, bitmaps: null, loss: null },
+    { keys: bitmapKeys, starts: NO_WORDS, slots: NO_WORDS, bitmaps, loss: null },
+  ];
+}
+
+/** Every layer loses the slots for which a later layer has a value. */
+function dropOverwritten(layers: Layer[]): void {
+  if (layers.length < 2) return;
+  let later: RoaringBitmap32 | null = null;
+  for (const layer of layers.toReversed()) {
+    const present = presentOf(layer);
+    if (later !== null) loseSlots(layer, later);
+    later = later === null ? present : RoaringBitmap32.or(later, present);
+  }
+}
+
+function loseSlots(layer: Layer, slots: RoaringBitmap32): void {
+  const shared: Loss = { bitmap: slots, set: null };
+  const widened = new Map<Loss, Loss>();
+  for (const directory of layer) {
+    const own = directory.loss;
+    if (own === null) {
+      directory.loss = shared;
+      continue;
+    }
+    if (!widened.has(own)) widened.set(own, { bitmap: RoaringBitmap32.or(own.bitmap, slots), set: null });
+    directory.loss = widened.get(own)!;
+  }
+}
+
+/** Slots that have a value in a layer. */
+function presentOf(layer: Layer): RoaringBitmap32 {
+  const bitmaps: RoaringBitmap32[] = [];
+  for (const { slots, bitmaps: list, loss } of layer) {
+    const united = list === null ? unionOfSlots(slots) : RoaringBitmap32.orMany(list);
+    bitmaps.push(loss === null ? united : RoaringBitmap32.andNot(united, loss.bitmap));
+  }
+  return RoaringBitmap32.orMany(bitmaps);
+}
+
+/** One pass over all directories in the order of their keys. */
+class DirectoryMerge {
+  readonly #directories: readonly Directory[];
+  readonly #builder: FilterSegmentBuilder;
+  readonly #keys: Uint32Array;
+  /** Per entry its directory, and its position there. */
+  readonly #directoryOf: Uint32Array;
+  readonly #positionOf: Uint32Array;
+  readonly #gathered = new Uint32Array(GATHERED_SLOTS_MAX);
+
+  constructor(directories: readonly Directory[], builder: FilterSegmentBuilder) {
+    this.#directories = directories;
+    this.#builder = builder;
+    const entryCount = directories.reduce((sum, { keys }) => sum + keys.length, 0);
+    this.#keys = new Uint32Array(entryCount);
+    this.#directoryOf = new Uint32Array(entryCount);
+    this.#positionOf = new Uint32Array(entryCount);
+    let next = 0;
+    directories.forEach(({ keys }, directory) => {
+      this.#keys.set(keys, next);
+      this.#directoryOf.fill(directory, next, next + keys.length);
+      for (let i = 0; i < keys.length; i++) this.#positionOf[next + i] = i;
+      next += keys.length;
+    });
+  }
+
+  run(): void {
+    const keys = this.#keys;
+    const order = orderByKey(keys);
+    let from = 0;
+    while (from < keys.length) {
+      const key = keys[order === null ? from : order[from]];
+      let to = from + 1;
+      while (to < keys.length && keys[order === null ? to : order[to]] === key) to++;
+      if (to - from === 1 && this.#addSingle(key, order === null ? from : order[from])) from = to;
+      else {
+        this.#addUnited(key, order, from, to);
+        from = to;
+      }
+    }
+  }
+
+  /** A key in one directory from which nothing is lost; false when it is not that simple. */
+  #addSingle(key: number, entry: number): boolean {
+    const directory = this.#directories[this.#directoryOf[entry]];
+    if (directory.loss !== null) return false;
+    const position = this.#positionOf[entry];
+    const { bitmaps, starts, slots } = directory;
+    if (bitmaps === null) this.#builder.addSlots(key, slots, starts[position], starts[position + 1]);
+    else this.#builder.addBitmap(key, bitmaps[position]);
+    return true;
+  }
+
+  /** Entries order[from … to) together. */
+  #addUnited(key: number, order: Uint32Array | null, from: number, to: number): void {
+    if (!this.#isGatherable(order, from, to)) {
+      this.#addBitmaps(key, order, from, to);
+      return;
+    }
+    const gathered = this.#gathered;
+    let count = 0;
+    let isAscending = true;
+    for (let i = from; i < to; i++) {
+      const entry = order === null ? i : order[i];
+      const { starts, slots, loss } = this.#directories[this.#directoryOf[entry]];
+      const start = starts[this.#positionOf[entry]];
+      const end = starts[this.#positionOf[entry] + 1];
+      const before = count;
+      count =
+        loss === null
+          ? copy(slots, start, end, gathered, count)
+          : copyKept(slots, start, end, setOf(loss), gathered, count);
+      if (before > 0 && count > before && gathered[before] <= gathered[before - 1]) isAscending = false;
+    }
+    if (isAscending) this.#builder.addSlots(key, gathered, 0, count);
+    else if (count > SORTED_SLOTS_MAX)
+      this.#builder.addBitmap(key, unionOfSlots(gathered.subarray(0, count)));
+    else this.#builder.addSlots(key, gathered, 0, sortUnique(gathered, count));
+  }
+
+  #isGatherable(order: Uint32Array | null, from: number, to: number): boolean {
+    let total = 0;
+    for (let i = from; i < to; i++) {
+      const entry = order === null ? i : order[i];
+      const { bitmaps, starts } = this.#directories[this.#directoryOf[entry]];
+      if (bitmaps !== null) return false;
+      total += starts[this.#positionOf[entry] + 1] - starts[this.#positionOf[entry]];
+      if (total > GATHERED_SLOTS_MAX) return false;
+    }
+    return true;
+  }
+
+  #addBitmaps(key: number, order: Uint32Array | null, from: number, to: number): void {
+    const united: RoaringBitmap32[] = [];
+    for (let i = from; i < to; i++) {
+      const entry = order === null ? i : order[i];
+      const { bitmaps, starts, slots, loss } = this.#directories[this.#directoryOf[entry]];
+      const position = this.#positionOf[entry];
+      const bitmap =
+        bitmaps === null
+          ? new RoaringBitmap32(slots.subarray(starts[position], starts[position + 1]))
+          : bitmaps[position];
+      united.push(loss === null ? bitmap : RoaringBitmap32.andNot(bitmap, loss.bitmap));
+    }
+    this.#builder.addBitmap(key, united.length === 1 ? united[0] : RoaringBitmap32.orMany(united));
+  }
+}
+
+function setOf(loss: Loss): SlotSet {
+  loss.set ??= new SlotSet(loss.bitmap);
+  return loss.set;
+}
+
+/** Copies slots[start … end) to target from `at` on and returns the end. */
+function copy(slots: Uint32Array, start: number, end: number, target: Uint32Array, at: number): number {
+  const shift = at - start;
+  for (let i = start; i < end; i++) target[i + shift] = slots[i];
+  return end + shift;
+}
+
+function copyKept(
+  slots: Uint32Array,
+  start: number,
+  end: number,
+  lost: SlotSet,
+  target: Uint32Array,
+  at: number,
+): number {
+  let next = at;
+  for (let i = start; i < end; i++) if (!lost.has(slots[i])) target[next++] = slots[i];
+  return next;
+}
+
+/** Sorts the first `count` slots and drops repetitions; returns how many remain. */
+function sortUnique(slots: Uint32Array, count: number): number {
+  slots.subarray(0, count).sort();
+  let kept = 0;
+  for (let i = 0; i < count; i++) if (kept === 0 || slots[i] !== slots[kept - 1]) slots[kept++] = slots[i];
+  return kept;
+}

@@ -1,0 +1,88 @@
+/**
+ * Which rows of a single-valued table win: the later run, for every slot both have. Where runs do not overlap, as in any dump
+ * in slot order, that is seen from their bounds alone.
+ */
+import { EMPTY_BITMAP, RoaringBitmap32 } from '../index/roaring.ts';
+import {
+  type ChunkMessage,
+  NO_FIELD,
+  RUN_SLOT_COUNT,
+  RUN_SLOT_MAX,
+  RUN_SLOT_MIN,
+  RUN_WORDS,
+} from './accumulator-message.ts';
+import type { RunResolution } from './merge.ts';
+import { partsOf, touchedBitmaps } from './merge-parts.ts';
+
+/** `messages`: all chunks of one table, in file order. Needed before the fields of the table are merged. */
+export function resolveRuns(messages: readonly ChunkMessage[]): RunResolution {
+  const runCount = messages.reduce((sum, message) => sum + message.runs.length / RUN_WORDS, 0);
+  const rowCount = messages.reduce((sum, message) => sum + (message.singleValued ? message.rowCount : 0), 0);
+  if (areDisjoint(messages, runCount)) {
+    return { losses: new Array(runCount).fill(null), duplicateRows: rowCount - slotsOfRuns(messages) };
+  }
+  const losses: (Uint8Array | null)[] = new Array(runCount).fill(null);
+  const seen = new RoaringBitmap32();
+  let run = runCount;
+  for (let i = messages.length - 1; i >= 0; i--) {
+    const touched = touchedByRun(messages[i]);
+    for (let local = touched.length - 1; local >= 0; local--) {
+      const lost = RoaringBitmap32.and(touched[local], seen);
+      losses[--run] = lost.isEmpty ? null : sharedBytes(lost);
+      lost.dispose();
+      seen.orInPlace(touched[local]);
+    }
+  }
+  return { losses, duplicateRows: rowCount - seen.size };
+}
+
+/** The index in `losses` of the first run of each message. */
+export function firstRuns(messages: readonly ChunkMessage[]): number[] {
+  let next = 0;
+  return messages.map((message) => {
+    const first = next;
+    next += message.runs.length / RUN_WORDS;
+    return first;
+  });
+}
+
+function touchedByRun(message: ChunkMessage): RoaringBitmap32[] {
+  const lists: RoaringBitmap32[][] = [];
+  for (let run = 0; run < message.runs.length / RUN_WORDS; run++) lists.push([]);
+  for (const part of partsOf(message, NO_FIELD)) lists[part.run].push(...touchedBitmaps(part));
+  return lists.map((list) =>
+    list.length === 0 ? EMPTY_BITMAP : list.length === 1 ? list[0] : RoaringBitmap32.orMany(list),
+  );
+}
+
+function areDisjoint(messages: readonly ChunkMessage[], runCount: number): boolean {
+  const starts = new Float64Array(runCount);
+  const ends = new Float64Array(runCount);
+  let count = 0;
+  for (const { runs } of messages) {
+    for (let at = 0; at < runs.length; at += RUN_WORDS, count++) {
+      starts[count] = runs[at + RUN_SLOT_MIN];
+      ends[count] = runs[at + RUN_SLOT_MAX];
+    }
+  }
+  // Stretches are disjoint exactly if the k-th smallest start lies behind the (k − 1)-th smallest end for every k.
+  starts.sort();
+  ends.sort();
+  for (let i = 1; i < runCount; i++) if (starts[i] <= ends[i - 1]) return false;
+  return true;
+}
+
+function slotsOfRuns(messages: readonly ChunkMessage[]): number {
+  let count = 0;
+  for (const { runs } of messages) {
+    for (let at = 0; at < runs.length; at += RUN_WORDS) count += runs[at + RUN_SLOT_COUNT];
+  }
+  return count;
+}
+
+function sharedBytes(bitmap: RoaringBitmap32): Uint8Array {
+  const bytes = bitmap.serialize('portable');
+  const shared = new Uint8Array(new SharedArrayBuffer(bytes.length));
+  shared.set(bytes);
+  return shared;
+}

@@ -1,0 +1,202 @@
+/**
+ * Merges one sort field page by page: the last value of every slot, then one transposition of the page into layers.
+ */
+import { BITSET_WORDS, frozenView } from '../index/portable.ts';
+import { SortSegment } from '../index/sort-segment.ts';
+import { SortSegmentBuilder } from '../index/sort-segment-builder.ts';
+import type { Kernels } from '../kernels/kernels.ts';
+import { BITSET_BYTES } from '../kernels/page-kernels.ts';
+import { PAGE_SLOTS } from '../limits.ts';
+import { KIND_PAGE, KIND_ROWS } from './accumulator-message.ts';
+import type { FieldMerge, FieldSource } from './merge.ts';
+import { orderByKey } from './merge-entries.ts';
+import { type MessagePart, partsOf, rowsOf } from './merge-parts.ts';
+import { firstRuns } from './merge-runs.ts';
+import { SlotSet } from './merge-slot-set.ts';
+
+/** Slots with their keys, or a whole page. */
+interface Input {
+  readonly slots: Uint32Array;
+  readonly keys: Uint32Array;
+  /** The page with its bitset; null: slots and keys. */
+  readonly page: { readonly column: Uint32Array; readonly present: Uint32Array } | null;
+  /** Slots that a later run of the table has. */
+  readonly lost: SlotSet | null;
+}
+
+const NO_WORDS = new Uint32Array(0);
+
+/** A sort segment. */
+export function mergeSortField(kernels: Kernels, merge: FieldMerge): SharedArrayBuffer {
+  const list = new PageList();
+  if (merge.previous !== null) list.addPrevious(new SortSegment(merge.previous));
+  for (const source of merge.sources) addSource(list, source, merge.field);
+  const mark = kernels.memory.mark();
+  const transpose = pageTransposer(kernels);
+  const builder = new SortSegmentBuilder({ field: merge.field, transpose });
+  list.build(builder);
+  kernels.memory.release(mark);
+  return builder.finish();
+}
+
+function addSource(list: PageList, source: FieldSource, field: string): void {
+  const runs = firstRuns(source.messages);
+  const lostSets = new Map<number, SlotSet>();
+  source.messages.forEach((message, index) => {
+    const fieldIndex = message.fields.findIndex(({ name }) => name === field);
+    for (const part of partsOf(message, fieldIndex)) {
+      if (part.kind !== KIND_ROWS && part.kind !== KIND_PAGE) continue;
+      const run = runs[index] + part.run;
+      const bytes = source.losses[run] ?? null;
+      if (bytes !== null && !lostSets.has(run)) lostSets.set(run, new SlotSet(frozenView(bytes)));
+      list.addPart(part, lostSets.get(run) ?? null);
+    }
+  });
+}
+
+/** Everything that goes into the pages, in the order in which later wins over earlier. */
+class PageList {
+  readonly #inputs: Input[] = [];
+  /** Per stretch of an input within one page: page key, input, rows [from, to). */
+  #pageKeys = new Uint32Array(64);
+  #inputOf = new Uint32Array(64);
+  #from = new Uint32Array(64);
+  #to = new Uint32Array(64);
+  #count = 0;
+
+  addPrevious(segment: SortSegment): void {
+    for (const pageKey of segment.pages().pageKeys) {
+      const first = pageKey * PAGE_SLOTS;
+      const slots = segment.present.rangeUint32Array(first, first + PAGE_SLOTS);
+      const keys = new Uint32Array(slots.length);
+      segment.gather(slots, keys, slots.length);
+      this.#addRows(slots, keys, null);
+    }
+  }
+
+  addPart(part: MessagePart, lost: SlotSet | null): void {
+    if (part.kind === KIND_ROWS) {
+      const { slots, keys } = rowsOf(part);
+      this.#addRows(slots, keys, lost);
+      return;
+    }
+    const column = new Uint32Array(part.block, part.offset, PAGE_SLOTS);
+    const present = new Uint32Array(part.block, part.offset + PAGE_SLOTS * 4, BITSET_WORDS);
+    this.#addStretch(part.keys, 0, 0);
+    this.#inputs.push({ slots: NO_WORDS, keys: NO_WORDS, page: { column, present }, lost });
+  }
+
+  build(builder: SortSegmentBuilder): void {
+    const pageKeys = this.#pageKeys.subarray(0, this.#count);
+    const order = orderByKey(pageKeys);
+    const column = new Uint32Array(PAGE_SLOTS);
+    const present = new Uint32Array(BITSET_WORDS);
+    let at = 0;
+    while (at < this.#count) {
+      const pageKey = pageKeys[order === null ? at : order[at]];
+      let to = at + 1;
+      while (to < this.#count && pageKeys[order === null ? to : order[to]] === pageKey) to++;
+      const only = this.#inputs[this.#inputOf[order === null ? at : order[at]]];
+      if (to - at === 1 && only.page !== null && only.lost === null) {
+        builder.addPage(pageKey, only.page.column, only.page.present);
+      } else {
+        column.fill(0);
+        present.fill(0);
+        for (let i = at; i < to; i++) this.#apply(order === null ? i : order[i], pageKey, column, present);
+        builder.addPage(pageKey, column, present);
+      }
+      at = to;
+    }
+  }
+
+  #apply(stretch: number, pageKey: number, column: Uint32Array, present: Uint32Array): void {
+    const { slots, keys, page, lost } = this.#inputs[this.#inputOf[stretch]];
+    if (page !== null) applyPage(page.column, page.present, pageKey * PAGE_SLOTS, lost, column, present);
+    else applyRows(slots, keys, this.#from[stretch], this.#to[stretch], lost, column, present);
+  }
+
+  #addRows(slots: Uint32Array, keys: Uint32Array, lost: SlotSet | null): void {
+    let from = 0;
+    while (from < slots.length) {
+      const pageKey = slots[from] >>> 16;
+      let to = from + 1;
+      while (to < slots.length && slots[to] >>> 16 === pageKey) to++;
+      this.#addStretch(pageKey, from, to);
+      from = to;
+    }
+    this.#inputs.push({ slots, keys, page: null, lost });
+  }
+
+  #addStretch(pageKey: number, from: number, to: number): void {
+    const at = this.#count++;
+    if (at === this.#pageKeys.length) {
+      this.#pageKeys = doubled(this.#pageKeys);
+      this.#inputOf = doubled(this.#inputOf);
+      this.#from = doubled(this.#from);
+      this.#to = doubled(this.#to);
+    }
+    this.#pageKeys[at] = pageKey;
+    this.#inputOf[at] = this.#inputs.length;
+    this.#from[at] = from;
+    this.#to[at] = to;
+  }
+}
+
+function doubled(words: Uint32Array<ArrayBuffer>): Uint32Array<ArrayBuffer> {
+  const grown = new Uint32Array(words.length * 2);
+  grown.set(words);
+  return grown;
+}
+
+function applyRows(
+  slots: Uint32Array,
+  keys: Uint32Array,
+  from: number,
+  to: number,
+  lost: SlotSet | null,
+  column: Uint32Array,
+  present: Uint32Array,
+): void {
+  for (let i = from; i < to; i++) {
+    if (lost?.has(slots[i])) continue;
+    const position = slots[i] & 0xffff;
+    column[position] = keys[i];
+    present[position >>> 5] |= 1 << (position & 31);
+  }
+}
+
+function applyPage(
+  pageColumn: Uint32Array,
+  pagePresent: Uint32Array,
+  firstSlot: number,
+  lost: SlotSet | null,
+  column: Uint32Array,
+  present: Uint32Array,
+): void {
+  for (let word = 0; word < BITSET_WORDS; word++) {
+    let bits = pagePresent[word] | 0;
+    while (bits !== 0) {
+      const position = (word << 5) | (31 - Math.clz32(bits & -bits));
+      bits &= bits - 1;
+      if (lost?.has(firstSlot + position)) continue;
+      column[position] = pageColumn[position];
+      present[word] |= 1 << (position & 31);
+    }
+  }
+}
+
+/** Transposes in kernel memory, which the caller releases. */
+function pageTransposer(kernels: Kernels): (column: Uint32Array, layers: Uint32Array) => void {
+  const { memory } = kernels;
+  const source = memory.allocate(PAGE_SLOTS * 4);
+  const target = memory.allocate(32 * BITSET_BYTES);
+  return (column, layers) => {
+    memory.u32.set(column, source / 4);
+    const bits = kernels.transposePage(source, target);
+    for (let bit = 0; bit < 32; bit++) {
+      const start = bit * BITSET_WORDS;
+      if (((bits >>> bit) & 1) === 0) layers.fill(0, start, start + BITSET_WORDS);
+      else layers.set(memory.u32.subarray(target / 4 + start, target / 4 + start + BITSET_WORDS), start);
+    }
+  };
+}

@@ -1,0 +1,190 @@
+/**
+ * Runs rows through accumulators and merges, and computes what must come out with plain maps and sets.
+ */
+import { openBitmapSegment } from '../../src/index/bitmap-segment.ts';
+import { FilterSegment } from '../../src/index/filter-segment.ts';
+import { SortSegment } from '../../src/index/sort-segment.ts';
+import { loadKernels } from '../../src/kernels/kernels.ts';
+import { ChunkAccumulator } from '../../src/load/accumulator.ts';
+import type { AccumulatorField, ChunkMessage } from '../../src/load/accumulator-message.ts';
+import { mergeAlive, mergeFilterField, mergeSortField, resolveRuns } from '../../src/load/merge.ts';
+
+/** One value per field, null for none. */
+export interface Row {
+  readonly slot: number;
+  readonly values: readonly (number | null)[];
+}
+
+export interface Cuts {
+  /** Rows per chunk, cycled. */
+  readonly chunks: readonly number[];
+  /** Rows per batch, cycled. */
+  readonly batches: readonly number[];
+}
+
+/** A table's segments by field and kind, and its alive segment. */
+export interface Built {
+  readonly filters: Map<string, SharedArrayBuffer>;
+  readonly sorts: Map<string, SharedArrayBuffer>;
+  readonly alive: SharedArrayBuffer;
+  readonly duplicateRows: number;
+}
+
+const kernels = loadKernels();
+
+export function accumulate(
+  fields: readonly AccumulatorField[],
+  rows: readonly Row[],
+  batches: readonly number[],
+  singleValued = true,
+): ChunkMessage {
+  const { memory } = kernels;
+  const mark = memory.mark();
+  const accumulator = new ChunkAccumulator(kernels, { fields, singleValued });
+  let at = 0;
+  for (let batch = 0; at < rows.length; batch++) {
+    const to = Math.min(rows.length, at + batches[batch % batches.length]);
+    const batchMark = memory.mark();
+    addRows(accumulator, fields.length, rows.slice(at, to));
+    memory.release(batchMark);
+    at = to;
+  }
+  const message = structuredClone(accumulator.finish());
+  memory.release(mark);
+  return message;
+}
+
+function addRows(accumulator: ChunkAccumulator, fieldCount: number, rows: readonly Row[]): void {
+  const { memory } = kernels;
+  const slots = memory.allocate(rows.length * 4);
+  const columns = Array.from({ length: fieldCount }, (_, field) => ({
+    keys: memory.allocate(rows.length * 4),
+    nulls: rows.some(({ values }) => values[field] === null) ? memory.allocate(rows.length) : 0,
+  }));
+  rows.forEach(({ slot, values }, row) => {
+    memory.u32[slots / 4 + row] = slot;
+    columns.forEach(({ keys, nulls }, field) => {
+      const value = values[field];
+      // What stands under a null must not matter.
+      memory.u32[keys / 4 + row] = value ?? 0xdeadbeef;
+      if (nulls !== 0) memory.u8[nulls + row] = value === null ? 1 : 0;
+    });
+  });
+  accumulator.addBatch(rows.length, slots, columns);
+  memory.u8.fill(0xa5, slots, memory.mark());
+}
+
+export function accumulateChunks(
+  fields: readonly AccumulatorField[],
+  rows: readonly Row[],
+  cuts: Cuts,
+  singleValued = true,
+): ChunkMessage[] {
+  const messages: ChunkMessage[] = [];
+  let at = 0;
+  for (let chunk = 0; at < rows.length; chunk++) {
+    const to = Math.min(rows.length, at + cuts.chunks[chunk % cuts.chunks.length]);
+    messages.push(accumulate(fields, rows.slice(at, to), cuts.batches, singleValued));
+    at = to;
+  }
+  return messages;
+}
+
+/** Merges tables, in order, over an optional previous build. */
+export function build(
+  fields: readonly AccumulatorField[],
+  tables: readonly (readonly ChunkMessage[])[],
+  previous: Built | null = null,
+): Built {
+  const resolutions = tables.map((messages) => resolveRuns(messages));
+  const sources = tables.map((messages, table) => ({
+    messages,
+    losses: resolutions[table].losses,
+    translations: null,
+  }));
+  const filters = new Map<string, SharedArrayBuffer>();
+  const sorts = new Map<string, SharedArrayBuffer>();
+  for (const { name, many, filter, sort } of fields) {
+    const merge = { field: name, many, sources };
+    if (filter) {
+      filters.set(name, mergeFilterField({ ...merge, previous: previous?.filters.get(name) ?? null }));
+    }
+    if (sort)
+      sorts.set(name, mergeSortField(kernels, { ...merge, previous: previous?.sorts.get(name) ?? null }));
+  }
+  const alive = mergeAlive({ messages: tables.flat(), previous: previous?.alive ?? null });
+  const duplicateRows = resolutions.reduce((sum, resolution) => sum + resolution.duplicateRows, 0);
+  return { filters, sorts, alive, duplicateRows };
+}
+
+/** The state of one field: the values of every slot that has any. */
+export type Model = Map<number, Set<number>>;
+
+export class ModelIndex {
+  readonly fields: readonly AccumulatorField[];
+  readonly values: Model[];
+  readonly alive = new Set<number>();
+  duplicateRows = 0;
+
+  constructor(fields: readonly AccumulatorField[]) {
+    this.fields = fields;
+    this.values = fields.map(() => new Map());
+  }
+
+  /** A table: the last row of a slot counts, except for `many` fields; then its non-null values go over what is there. */
+  addTable(rows: readonly Row[]): void {
+    const last = new Map<number, Row>();
+    for (const row of rows) {
+      if (last.has(row.slot)) this.duplicateRows++;
+      last.set(row.slot, row);
+      this.alive.add(row.slot);
+    }
+    this.fields.forEach(({ many }, field) => {
+      for (const row of many ? rows : last.values()) {
+        const value = row.values[field];
+        if (value === null) continue;
+        const held = this.values[field].get(row.slot);
+        if (many && held !== undefined) held.add(value);
+        else this.values[field].set(row.slot, new Set([value]));
+      }
+    });
+  }
+}
+
+/** `slot:value` of everything in a filter segment, in slot order. */
+export function filterContents(segment: SharedArrayBuffer): string[] {
+  const filter = new FilterSegment(segment);
+  const found: [number, number][] = [];
+  for (const { key } of filter.keys()) for (const slot of filter.slots(key)) found.push([slot, key]);
+  return lines(found);
+}
+
+export function sortContents(segment: SharedArrayBuffer): string[] {
+  const sort = new SortSegment(segment);
+  const found: [number, number][] = [];
+  for (const slot of sort.present.toUint32Array()) {
+    let key = 0;
+    for (let bit = 0; bit < sort.layerCount; bit++) if (sort.layer(bit).has(slot)) key += 2 ** bit;
+    if (key !== sort.keyOf(slot)) throw new Error(`slot ${slot}: column ${sort.keyOf(slot)}, layers ${key}`);
+    found.push([slot, key]);
+  }
+  return lines(found);
+}
+
+export function aliveContents(segment: SharedArrayBuffer): number[] {
+  return [...openBitmapSegment(segment).toUint32Array()];
+}
+
+export function modelContents(model: Model): string[] {
+  const found: [number, number][] = [];
+  for (const [slot, values] of model) for (const value of values) found.push([slot, value]);
+  return lines(found);
+}
+
+export function presentContents(segment: SharedArrayBuffer): number[] {
+  return [...new FilterSegment(segment).present.toUint32Array()];
+}
+
+function lines(found: [number, number][]): string[] {
+  return found.sort((a, b) => a[0] - b[0] || a[1] - b[1]).map(([slot, value]) => `${slot}:${value}`);
+}

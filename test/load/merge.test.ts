@@ -1,0 +1,137 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import type { AccumulatorField } from '../../src/load/accumulator-message.ts';
+import {
+  accumulateChunks,
+  aliveContents,
+  type Built,
+  build,
+  type Cuts,
+  filterContents,
+  ModelIndex,
+  modelContents,
+  presentContents,
+  type Row,
+  sortContents,
+} from './accumulator-harness.ts';
+
+const FIELDS: readonly AccumulatorField[] = [
+  { name: 'few', filter: true, sort: false, many: false },
+  { name: 'several', filter: true, sort: true, many: false },
+  { name: 'unbounded', filter: true, sort: true, many: false },
+  { name: 'members', filter: true, sort: false, many: true },
+  { name: 'order', filter: false, sort: true, many: false },
+];
+
+const value = fc.tuple(
+  fc.option(fc.integer({ min: 0, max: 2 }), { freq: 6 }),
+  fc.option(fc.integer({ min: 0, max: 90 }), { freq: 6 }),
+  fc.option(fc.oneof(fc.integer({ min: 0, max: 0xffffffff }), fc.constantFrom(0, 4095, 4096, 0xffffffff)), {
+    freq: 6,
+  }),
+  fc.option(fc.integer({ min: 0, max: 6 }), { freq: 3 }),
+  fc.option(fc.integer({ min: 1_600_000_000, max: 1_600_000_500 }), { freq: 6 }),
+);
+
+/** Slots in the shapes that dumps have: gaps of every size, order kept, reversed or shuffled, repetitions. */
+const slots = fc
+  .record({
+    start: fc.constantFrom(0, 1, 65_000, 0xffff_0000 - 5),
+    gaps: fc.array(
+      fc.oneof({ arbitrary: fc.constant(1), weight: 8 }, fc.nat(40), fc.constantFrom(0, 65_536, 200_000)),
+      {
+        maxLength: 400,
+      },
+    ),
+    order: fc.constantFrom('ascending', 'descending', 'shuffled', 'repeated'),
+    seed: fc.nat(),
+  })
+  .map(({ start, gaps, order, seed }) => {
+    let slot = start;
+    const ascending = gaps.map((gap) => (slot += gap) >>> 0);
+    if (order === 'descending') return ascending.toReversed();
+    if (order === 'repeated')
+      return [...ascending, ...ascending.slice(seed % (ascending.length + 1)), ...ascending];
+    if (order === 'shuffled') return shuffled(ascending, seed);
+    return ascending;
+  });
+
+const rows: fc.Arbitrary<Row[]> = slots.chain((list) =>
+  fc
+    .array(value, { minLength: list.length, maxLength: list.length })
+    .map((values) => list.map((slot, i) => ({ slot, values: values[i] }))),
+);
+
+const cuts: fc.Arbitrary<Cuts> = fc.record({
+  chunks: fc.array(fc.integer({ min: 1, max: 500 }), { minLength: 1, maxLength: 4 }),
+  batches: fc.array(fc.integer({ min: 1, max: 300 }), { minLength: 1, maxLength: 4 }),
+});
+
+function shuffled(list: number[], seed: number): number[] {
+  const result = [...list];
+  let state = seed;
+  for (let i = result.length - 1; i > 0; i--) {
+    state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0;
+    const j = state % (i + 1);
+    [result[i], result[j]] = [result[j], result[i]];
+  }
+  return result;
+}
+
+function expectModel(built: Built, model: ModelIndex): void {
+  model.fields.forEach(({ name, filter, sort }, field) => {
+    const expected = modelContents(model.values[field]);
+    if (filter) {
+      expect(filterContents(built.filters.get(name)!), name).toEqual(expected);
+      const present = [...model.values[field].keys()].sort((a, b) => a - b);
+      expect(presentContents(built.filters.get(name)!), name).toEqual(present);
+    }
+    if (sort) expect(sortContents(built.sorts.get(name)!), name).toEqual(expected);
+  });
+  expect(aliveContents(built.alive)).toEqual([...model.alive].sort((a, b) => a - b));
+}
+
+function expectSameBytes(a: Built, b: Built): void {
+  for (const [name, segment] of a.filters) expectEqualBytes(segment, b.filters.get(name)!);
+  for (const [name, segment] of a.sorts) expectEqualBytes(segment, b.sorts.get(name)!);
+  expectEqualBytes(a.alive, b.alive);
+}
+
+function expectEqualBytes(a: SharedArrayBuffer, b: SharedArrayBuffer): void {
+  expect(Buffer.compare(Buffer.from(a), Buffer.from(b))).toBe(0);
+}
+
+describe('accumulators and merges', () => {
+  it('hold what a plain model holds, in the same bytes however the rows are cut', () => {
+    fc.assert(
+      fc.property(rows, cuts, cuts, (table, first, second) => {
+        const model = new ModelIndex(FIELDS);
+        model.addTable(table);
+        const built = build(FIELDS, [accumulateChunks(FIELDS, table, first)]);
+        expectModel(built, model);
+        expect(built.duplicateRows).toBe(model.duplicateRows);
+        expectSameBytes(built, build(FIELDS, [accumulateChunks(FIELDS, table, second)]));
+      }),
+      { numRuns: 150 },
+    );
+  });
+
+  it('merge a dump into the previous version', () => {
+    fc.assert(
+      fc.property(rows, rows, cuts, (before, after, cut) => {
+        const model = new ModelIndex(FIELDS);
+        model.addTable(before);
+        model.addTable(after);
+        const previous = build(FIELDS, [accumulateChunks(FIELDS, before, cut)]);
+        const built = build(FIELDS, [accumulateChunks(FIELDS, after, cut)], previous);
+        expectModel(built, model);
+        const direct = build(
+          FIELDS,
+          [before, after].map((table) => accumulateChunks(FIELDS, table, cut)),
+        );
+        expectSameBytes(built, direct);
+      }),
+      { numRuns: 80 },
+    );
+  });
+});
