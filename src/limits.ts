@@ -66,7 +66,7 @@ export const GENERATE_ROWS_MAX = 3_000_000_000;
 export const DEFINITION_BYTES_MAX = 1024 * 1024;
 
 /** YAML nodes of a definition with aliases expanded; more is DEFINITION_INVALID, so nested aliases cannot explode. */
-export const DEFINITION_NODES_MAX = 100_000;
+export const DEFINITION_NODES_MAX = 20_000;
 
 /** Bitmaps of small filter values that a reader keeps at hand per field; more are made again when asked for. */
 export const SMALL_BITMAPS_CACHED_MAX = 4096;
@@ -79,3 +79,21 @@ export const COLUMN_SPARSE_SLOTS_MAX = 8192;
 
 /** Bytes of all strings of one field's dictionary, whose offsets are 32-bit; more is the error DICTIONARY_TOO_LARGE. */
 export const DICTIONARY_BYTES_MAX = 2 ** 32 - 1;
+
+/** Nesting of a definition file; deeper is DEFINITION_INVALID. The definition's own shape needs six levels. */
+export const DEFINITION_DEPTH_MAX = 16;
+
+/** Attempts to take over the lock of a dead process while others try the same; then DIRECTORY_LOCKED. */
+export const LOCK_ATTEMPTS_MAX = 20;
+
+/** Milliseconds between these attempts. */
+export const LOCK_RETRY_DELAY_MS = 10;
+
+/** Segment files written or read at the same time: as many as the default libuv pool has threads. */
+export const SEGMENT_FILES_PARALLEL_MAX = 4;
+
+/** Bytes of one read or write call; the operating system takes less than 2 GiB at once. */
+export const FILE_SLICE_BYTES = 64 * 1024 * 1024;
+
+/** Times a reader without the lock starts over because the writer replaced the version it was reading. */
+export const READ_ONLY_OPEN_ATTEMPTS_MAX = 5;

@@ -26,6 +26,8 @@ export interface CsvDialect {
   readonly escape: string;
   /** The unquoted text that means null; '' (default) is the empty unquoted field. */
   readonly null: string;
+  /** Whether the files are gzip; null (default): by the file name, `.gz`. */
+  readonly gzip: boolean | null;
 }
 
 export interface FieldMapping {
