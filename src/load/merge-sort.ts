@@ -24,6 +24,9 @@ interface Input {
   readonly lost: SlotSet | null;
 }
 
+/** Slots of the previous version read at a time. */
+const PREVIOUS_SLOTS = 1 << 20;
+
 const NO_WORDS = new Uint32Array(0);
 
 /** A sort segment. */
@@ -65,9 +68,10 @@ class PageList {
   #count = 0;
 
   addPrevious(segment: SortSegment): void {
-    for (const pageKey of segment.pages().pageKeys) {
-      const first = pageKey * PAGE_SLOTS;
-      const slots = segment.present.rangeUint32Array(first, first + PAGE_SLOTS);
+    const slotCount = segment.present.size;
+    for (let offset = 0; offset < slotCount; offset += PREVIOUS_SLOTS) {
+      // By rank, not by slot.
+      const slots = segment.present.rangeUint32Array(offset, PREVIOUS_SLOTS);
       const keys = new Uint32Array(slots.length);
       segment.gather(slots, keys, slots.length);
       this.#addRows(slots, keys, null);

@@ -101,13 +101,12 @@ export function radixSortPairs(pairs: usize, scratch: usize, count: u32, histogr
       store<u32>(at, address);
       address += size;
     }
-    const digitShift = (shift + lowest + digit * digitBits) as u64;
+    const digitShift = lowest + digit * digitBits;
     const sourceEnd = source + ((count as usize) << 3);
     for (let at = source; at < sourceEnd; at += 8) {
-      const pair = load<u64>(at);
-      const counter = counts + ((((pair >> digitShift) as u32) & mask) << 2);
+      const counter = counts + (((load<u32>(at + half) >> digitShift) & mask) << 2);
       const place = load<u32>(counter);
-      store<u64>(place as usize, pair);
+      store<u64>(place as usize, load<u64>(at));
       store<u32>(counter, place + 8);
     }
     const swap = source;
