@@ -13,11 +13,15 @@ export const SMALL_KEYS = 4096;
 export const CODE_NONE = 255;
 /** Bytes `radixSortPairs` needs for its counters. */
 export const HISTOGRAM_BYTES = 3 * 2048 * 4;
+/** Bytes from one layer of `transposePage` to the next. */
+export const LAYER_STRIDE_BYTES = BITSET_BYTES + 64;
 /** One u64: key in the high half, slot in the low half. */
 export const PAIR_BYTES = 8;
 
 export interface PageKernels {
   isStrictlyAscending(slots: Pointer, count: number): number;
+  /** Equal neighbours allowed. */
+  isAscending(slots: Pointer, count: number): number;
   /** The row after the last one in the page of row `from`; slots ascend. */
   pageEnd(slots: Pointer, from: number, to: number): number;
   /** The first row, `from` or later, that begins a page of at least `rowsMin` rows, else `to`; slots ascend. */
@@ -48,7 +52,10 @@ export interface PageKernels {
   areSlotsAscending(pairs: Pointer, count: number): number;
   /** Stable, by the half that starts at bit `shift` (0 or 32). Returns where the result is: pairs or scratch. */
   radixSortPairs(pairs: Pointer, scratch: Pointer, count: number, histogram: Pointer, shift: number): Pointer;
-  /** Of sorted pairs: distinct keys, first slot of each, distinct slots. Returns the number of keys; starts has one more entry. */
+  /**
+   * Of sorted pairs: distinct keys, first slot of each, distinct slots. Returns the number of keys; starts has one more
+   * entry. The slots may overwrite the pairs.
+   */
   groupPairs(pairs: Pointer, count: number, keys: Pointer, starts: Pointer, slots: Pointer): number;
   /** Of sorted (slot, row) pairs: each slot with its last row. Returns their number. */
   lastRows(pairs: Pointer, count: number, slots: Pointer, rows: Pointer): number;
@@ -78,6 +85,6 @@ export interface PageKernels {
   /** Present slots of a page and their keys, which become 0 in the column. `base` is the first slot of the page. */
   takePage(column: Pointer, present: Pointer, base: number, slotsOut: Pointer, keysOut: Pointer): void;
 
-  /** 32 bitsets, one per bit of the keys of a page. Bitsets of bits that no key has are not written. Returns the OR of all keys. */
+  /** 32 bitsets, LAYER_STRIDE_BYTES apart, one per bit of the keys of a page. Bitsets of bits that no key has are not written. Returns the OR of all keys. */
   transposePage(column: Pointer, layers: Pointer): number;
 }

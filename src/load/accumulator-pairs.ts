@@ -12,17 +12,11 @@ export class PairScratch {
   readonly capacity: number;
   readonly pairs: Pointer;
   readonly histogram: Pointer;
-  readonly keys: Pointer;
-  readonly starts: Pointer;
-  readonly slots: Pointer;
 
   constructor(kernels: Kernels, capacity: number) {
     this.capacity = capacity;
-    this.pairs = kernels.memory.allocate(capacity * PAIR_BYTES);
+    this.pairs = kernels.memory.allocate((capacity + 1) * PAIR_BYTES);
     this.histogram = kernels.memory.allocate(HISTOGRAM_BYTES);
-    this.keys = kernels.memory.allocate(capacity * 4);
-    this.starts = kernels.memory.allocate((capacity + 1) * 4);
-    this.slots = kernels.memory.allocate(capacity * 4);
   }
 }
 
@@ -66,8 +60,12 @@ export class PairBuffer {
     const count = (this.#end - this.#pairs) / PAIR_BYTES;
     if (count === 0) return;
     this.#end = this.#pairs;
-    const { keys, starts, slots } = this.#scratch;
-    const keyCount = this.#kernels.groupPairs(this.#sorted(count), count, keys, starts, slots);
+    // The directory goes into whichever buffer is free, the slots over the sorted pairs.
+    const sorted = this.#sorted(count);
+    const keys = sorted === this.#pairs ? this.#scratch.pairs : this.#pairs;
+    const starts = keys + count * 4;
+    const slots = sorted;
+    const keyCount = this.#kernels.groupPairs(sorted, count, keys, starts, slots);
     const { u32 } = this.#kernels.memory;
     const slotCount = u32[starts / 4 + keyCount];
     const part = writer.addPairs(run, this.#field, keyCount, slotCount);

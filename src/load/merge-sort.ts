@@ -5,7 +5,7 @@ import { BITSET_WORDS, frozenView } from '../index/portable.ts';
 import { SortSegment } from '../index/sort-segment.ts';
 import { SortSegmentBuilder } from '../index/sort-segment-builder.ts';
 import type { Kernels } from '../kernels/kernels.ts';
-import { BITSET_BYTES } from '../kernels/page-kernels.ts';
+import { LAYER_STRIDE_BYTES } from '../kernels/page-kernels.ts';
 import { PAGE_SLOTS } from '../limits.ts';
 import { KIND_PAGE, KIND_ROWS } from './accumulator-message.ts';
 import type { FieldMerge, FieldSource } from './merge.ts';
@@ -193,14 +193,17 @@ function applyPage(
 function pageTransposer(kernels: Kernels): (column: Uint32Array, layers: Uint32Array) => void {
   const { memory } = kernels;
   const source = memory.allocate(PAGE_SLOTS * 4);
-  const target = memory.allocate(32 * BITSET_BYTES);
+  const target = memory.allocate(32 * LAYER_STRIDE_BYTES);
   return (column, layers) => {
     memory.u32.set(column, source / 4);
     const bits = kernels.transposePage(source, target);
     for (let bit = 0; bit < 32; bit++) {
       const start = bit * BITSET_WORDS;
       if (((bits >>> bit) & 1) === 0) layers.fill(0, start, start + BITSET_WORDS);
-      else layers.set(memory.u32.subarray(target / 4 + start, target / 4 + start + BITSET_WORDS), start);
+      else {
+        const layer = (target + bit * LAYER_STRIDE_BYTES) / 4;
+        layers.set(memory.u32.subarray(layer, layer + BITSET_WORDS), start);
+      }
     }
   };
 }

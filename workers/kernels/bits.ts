@@ -24,6 +24,24 @@ export function isStrictlyAscending(slots: usize, count: u32): u32 {
   return 1;
 }
 
+// 1 if no slot is smaller than the one before.
+export function isAscending(slots: usize, count: u32): u32 {
+  if (count < 2) return 1;
+  const end = slots + ((count as usize) << 2);
+  let at = slots;
+  for (; at + 80 <= end; at += 64) {
+    const a = v128.gt<u32>(v128.load(at), v128.load(at, 4));
+    const b = v128.gt<u32>(v128.load(at, 16), v128.load(at, 20));
+    const c = v128.gt<u32>(v128.load(at, 32), v128.load(at, 36));
+    const d = v128.gt<u32>(v128.load(at, 48), v128.load(at, 52));
+    if (v128.any_true(v128.or(v128.or(a, b), v128.or(c, d)))) return 0;
+  }
+  for (; at + 8 <= end; at += 4) {
+    if (load<u32>(at) > load<u32>(at, 4)) return 0;
+  }
+  return 1;
+}
+
 // The row after the last one that lies in the page of row `from`. Slots ascend.
 export function pageEnd(slots: usize, from: u32, to: u32): u32 {
   const page = load<u32>(slots + ((from as usize) << 2)) >> PAGE_BITS;
@@ -55,13 +73,22 @@ export function nextDensePage(slots: usize, from: u32, to: u32, rowsMin: u32): u
   return to;
 }
 
+// Sets the bits of rows whose slots lie in one page. Neighbours often share a word, which is kept back until another one is needed.
 export function setSlotBits(slots: usize, nulls: usize, from: u32, to: u32, bitset: usize): void {
+  let word = bitset;
+  let bits: u32 = 0;
   for (let row = from; row < to; row++) {
     if (nulls != 0 && load<u8>(nulls + (row as usize)) != 0) continue;
     const slot = load<u32>(slots + ((row as usize) << 2));
-    const word = bitset + (((slot & 0xffff) >> 5) << 2);
-    store<u32>(word, load<u32>(word) | (1 << (slot & 31)));
+    const next = bitset + (((slot & 0xffff) >> 5) << 2);
+    if (next != word) {
+      store<u32>(word, load<u32>(word) | bits);
+      word = next;
+      bits = 0;
+    }
+    bits |= 1 << (slot & 31);
   }
+  store<u32>(word, load<u32>(word) | bits);
 }
 
 // Sets the bit of each row in the bitset of its key: bitset number lookup[key] of those at `bitsets`. Stops at the first row

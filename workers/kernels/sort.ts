@@ -123,7 +123,7 @@ function increment(histogram: usize, digit: u32): void {
 }
 
 // Sorted pairs to a directory: distinct keys, for each the index of its first slot, and the slots with equal pairs dropped.
-// Returns the number of keys; starts[that number] is the number of slots.
+// The slots may overwrite the pairs. Returns the number of keys; starts[that number] is the number of slots.
 export function groupPairs(pairs: usize, count: u32, keys: usize, starts: usize, slots: usize): u32 {
   let key: u32 = 0;
   let previous: u64 = 0;

@@ -1,7 +1,9 @@
-// One page of keys to bit layers: layer b is the bitset (8 KiB) of the positions whose key has bit b.
+// One page of keys to bit layers: layer b is the bitset (8 KiB) of the positions whose key has bit b. Layers stand LAYER_STRIDE bytes
+// apart, one cache line more than their size: at 8 KiB apart, the 32 words written together would share one set of the cache.
 
 const PAGE_KEYS: usize = 65536;
 const LAYER_BYTES: usize = 8192;
+const LAYER_STRIDE: usize = 8192 + 64;
 
 // Layers of bits that no key has are not written. Returns the OR of all keys. 32 keys at a time are split into four planes of bytes,
 // from which one instruction takes a bit of 16 keys.
@@ -29,7 +31,7 @@ export function transposePage(column: usize, layers: usize): u32 {
       const low3 = evenHalves(e, f);
       const low4 = evenHalves(g, h);
       if (bits & 0xff) storeBits(evenBytes(low1, low2), evenBytes(low3, low4), out, bits);
-      if (bits & 0xff00) storeBits(oddBytes(low1, low2), oddBytes(low3, low4), out + 8 * LAYER_BYTES, bits >> 8);
+      if (bits & 0xff00) storeBits(oddBytes(low1, low2), oddBytes(low3, low4), out + 8 * LAYER_STRIDE, bits >> 8);
     }
     if (bits & 0xffff0000) {
       const high1 = oddHalves(a, b);
@@ -37,10 +39,10 @@ export function transposePage(column: usize, layers: usize): u32 {
       const high3 = oddHalves(e, f);
       const high4 = oddHalves(g, h);
       if (bits & 0xff0000) {
-        storeBits(evenBytes(high1, high2), evenBytes(high3, high4), out + 16 * LAYER_BYTES, bits >> 16);
+        storeBits(evenBytes(high1, high2), evenBytes(high3, high4), out + 16 * LAYER_STRIDE, bits >> 16);
       }
       if (bits & 0xff000000) {
-        storeBits(oddBytes(high1, high2), oddBytes(high3, high4), out + 24 * LAYER_BYTES, bits >>> 24);
+        storeBits(oddBytes(high1, high2), oddBytes(high3, high4), out + 24 * LAYER_STRIDE, bits >>> 24);
       }
     }
   }
@@ -50,13 +52,13 @@ export function transposePage(column: usize, layers: usize): u32 {
 // Bit n of the first 16 bytes and the second 16 bytes becomes one word of layer n, for the bits set in `bits`.
 @inline
 function storeBits(first: v128, second: v128, out: usize, bits: i32): void {
-  if (bits & 128) storeTopBits(first, second, out + 7 * LAYER_BYTES);
-  if (bits & 64) storeTopBits(i16x8.shl(first, 1), i16x8.shl(second, 1), out + 6 * LAYER_BYTES);
-  if (bits & 32) storeTopBits(i16x8.shl(first, 2), i16x8.shl(second, 2), out + 5 * LAYER_BYTES);
-  if (bits & 16) storeTopBits(i16x8.shl(first, 3), i16x8.shl(second, 3), out + 4 * LAYER_BYTES);
-  if (bits & 8) storeTopBits(i16x8.shl(first, 4), i16x8.shl(second, 4), out + 3 * LAYER_BYTES);
-  if (bits & 4) storeTopBits(i16x8.shl(first, 5), i16x8.shl(second, 5), out + 2 * LAYER_BYTES);
-  if (bits & 2) storeTopBits(i16x8.shl(first, 6), i16x8.shl(second, 6), out + LAYER_BYTES);
+  if (bits & 128) storeTopBits(first, second, out + 7 * LAYER_STRIDE);
+  if (bits & 64) storeTopBits(i16x8.shl(first, 1), i16x8.shl(second, 1), out + 6 * LAYER_STRIDE);
+  if (bits & 32) storeTopBits(i16x8.shl(first, 2), i16x8.shl(second, 2), out + 5 * LAYER_STRIDE);
+  if (bits & 16) storeTopBits(i16x8.shl(first, 3), i16x8.shl(second, 3), out + 4 * LAYER_STRIDE);
+  if (bits & 8) storeTopBits(i16x8.shl(first, 4), i16x8.shl(second, 4), out + 3 * LAYER_STRIDE);
+  if (bits & 4) storeTopBits(i16x8.shl(first, 5), i16x8.shl(second, 5), out + 2 * LAYER_STRIDE);
+  if (bits & 2) storeTopBits(i16x8.shl(first, 6), i16x8.shl(second, 6), out + LAYER_STRIDE);
   if (bits & 1) storeTopBits(i16x8.shl(first, 7), i16x8.shl(second, 7), out);
 }
 
