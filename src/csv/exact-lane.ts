@@ -74,7 +74,8 @@ const RECORD_MESSAGES: Partial<Record<RejectCode, string>> = {
 
 /** Latin-1 carries every byte through csv-parse unchanged, so that quotes are found whatever the bytes between them. */
 function fieldsOf(line: Uint8Array, dialect: CsvDialect): ExactField[] {
-  const records: ExactField[][] = parse(Buffer.from(line), {
+  // The types of csv-parse do not know that cast changes the type of a field.
+  const records: unknown[] = parse(Buffer.from(line), {
     encoding: 'latin1',
     delimiter: dialect.delimiter,
     quote: dialect.quote,
@@ -86,7 +87,7 @@ function fieldsOf(line: Uint8Array, dialect: CsvDialect): ExactField[] {
       return { text: bytes.toString(), quoted: context.quoting, utf8: isUtf8(bytes) };
     },
   });
-  return records[0];
+  return records[0] as ExactField[];
 }
 
 function quoteCode(code: string | undefined): RejectCode {

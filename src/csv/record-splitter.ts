@@ -31,9 +31,8 @@ export class RecordSplitter {
   readonly #stats: Pointer;
   /** Room for one sentinel entry before the positions. */
   readonly #positions: Pointer;
-  /** Room for compacted rows and the list of odd records, taken when first needed. */
-  #compacted: Pointer | null = null;
-  readonly #windowBytesMax: number;
+  /** Room for compacted rows and the list of odd records. */
+  readonly #compacted: Pointer;
   /** The window starts within a record that was already rejected as too long. */
   #skipping = false;
 
@@ -42,9 +41,10 @@ export class RecordSplitter {
     this.#kernels = kernels;
     this.#dialect = dialect;
     this.#columns = columns;
-    this.#windowBytesMax = windowBytesMax;
     this.#stats = memory.allocate(SCAN_STATS_BYTES);
+    // For the worst cases, every byte a delimiter or a line: address space only, until a file is like that.
     this.#positions = memory.allocate(64 + windowBytesMax * 4 + SCAN_SLACK_BYTES) + 64;
+    this.#compacted = memory.allocate((4 * windowBytesMax + 2 * columns + 8) * 4);
   }
 
   /**
@@ -84,7 +84,7 @@ export class RecordSplitter {
   }
 
   #compact(source: Pointer, count: number, end: Pointer, lines: number): SplitRecords | null {
-    const base = this.#compactedRows();
+    const base = this.#compacted;
     // At most two entries a byte for rows and one a byte for odd records.
     const odd = base + (2 * count + this.#columns + 1) * 4;
     const rows = this.#kernels.compactRows(
@@ -106,7 +106,7 @@ export class RecordSplitter {
   }
 
   #splitByGrammar(source: Pointer, end: Pointer, atEnd: boolean): SplitRecords {
-    const base = this.#compactedRows();
+    const base = this.#compacted;
     const { u8, u32 } = this.#kernels.memory;
     const scan = scanRecords(
       u8,
@@ -132,10 +132,5 @@ export class RecordSplitter {
       end: scan.end,
       lines,
     };
-  }
-
-  #compactedRows(): Pointer {
-    this.#compacted ??= this.#kernels.memory.allocate((3 * this.#windowBytesMax + this.#columns + 8) * 4);
-    return this.#compacted;
   }
 }
