@@ -81,6 +81,6 @@ function zoneSeconds(zone: string | undefined, column: string): number {
   const digits = zone.slice(1).replace(':', '');
   const hours = Number(digits.slice(0, 2));
   const minutes = Number(digits.slice(2) || 0);
-  if (hours > 15 || minutes > 59) throw new NaiveReject('INVALID_TIMESTAMP', column);
+  if (hours > 23 || minutes > 59) throw new NaiveReject('INVALID_TIMESTAMP', column);
   return (zone.startsWith('-') ? -1 : 1) * (hours * 3600 + minutes * 60);
 }

@@ -54,12 +54,6 @@ interface Building {
   readonly many: Map<string, Map<ModelValue, Set<number>>>;
 }
 
-interface UsedColumn {
-  readonly name: string;
-  readonly type: ColumnType;
-  readonly position: number;
-}
-
 const SLOT_MAX = 0xffffffff;
 
 /** Loads `files` (table → path) into an empty model, whatever the number of rejects. */
@@ -91,16 +85,14 @@ async function loadTable(
   const seen = new Set<number>();
   const singleValued = table.alive || table.fields.some((mapping) => !mapping.field.many);
   let columns = table.csv.columns;
-  let used = columns === null ? [] : usedColumns(table, columns, file);
   for await (const batch of readNaiveRecords(file, table.csv, columns?.length !== 1)) {
     for (const record of batch) {
       if (columns === null) {
         columns = headerOf(record, file);
-        used = usedColumns(table, columns, file);
         continue;
       }
       try {
-        const slot = loadRecord(table, record, columns.length, used, building);
+        const slot = loadRecord(table, record, columns, building);
         if (slot === null) {
           counts.skippedRows++;
           continue;
@@ -119,25 +111,22 @@ async function loadTable(
   return counts;
 }
 
-/** The slot of the row, or null when the table's `where` left it out. Errors: NaiveReject; the row then did nothing. */
+/** The slot of the row, or null when the table's `where` left it out, which comes before all else. Errors: NaiveReject; the row then did nothing. */
 function loadRecord(
   table: TableDefinition,
   record: NaiveRecord,
-  columnCount: number,
-  used: readonly UsedColumn[],
+  columns: readonly string[],
   building: Building,
 ): number | null {
-  if (record.fields === null) throw new NaiveReject(record.code!, null);
-  if (record.fields.length !== columnCount) throw new NaiveReject('FIELD_COUNT', null);
-  const decoded = new Map<string, NaiveValue>();
-  for (const { name, type, position } of used) {
-    decoded.set(`${type} ${name}`, decodeNaive(record.fields[position] as NaiveText, type, name));
-  }
+  const { fields } = record;
+  if (fields === null) throw new NaiveReject(record.code!, null);
+  if (fields.length !== columns.length) throw new NaiveReject('FIELD_COUNT', null);
+  const read = (name: string, type: ColumnType) => decodeNaive(fieldOf(fields, columns, name), type, name);
   const evaluate = (expression: Expression) =>
-    evaluateNaive(expression, (column) => decoded.get(`${column.columnType} ${column.name}`)!);
+    evaluateNaive(expression, (column) => read(column.name, column.columnType));
 
   if (table.where !== null && evaluate(table.where) !== true) return null;
-  const slot = slotOf(decoded.get(`integer ${table.slot}`)!, table.slot);
+  const slot = slotOf(read(table.slot, 'integer'), table.slot);
   const values = table.fields.map(({ field, expression }) =>
     fieldValue(field, evaluate(expression), expression),
   );
@@ -203,29 +192,12 @@ function groupByValue(valueOfSlot: ReadonlyMap<number, ModelValue>): Map<ModelVa
   return slotsOfValue;
 }
 
-/** Columns that the slot and the expressions read, each with every type it is read as, in file order. */
-function usedColumns(table: TableDefinition, columns: readonly string[], file: string): UsedColumn[] {
-  const used = new Map<string, UsedColumn>();
-  const use = (name: string, type: ColumnType) => {
-    const position = columns.indexOf(name);
-    if (position < 0) {
-      throw new BitloomError('COLUMN_MISSING', `table ${table.name}: ${file} has no column ${name}`, {
-        hint: `its columns are ${columns.join(', ')}`,
-        at: { file },
-      });
-    }
-    used.set(`${type} ${name}`, { name, type, position });
-  };
-  const visit = (expression: Expression): void => {
-    if (expression.kind === 'column') use(expression.name, expression.columnType);
-    else if (expression.kind === 'unary') visit(expression.operand);
-    else if (expression.kind === 'binary') [expression.left, expression.right].forEach(visit);
-    else if (expression.kind === 'call') expression.arguments.forEach(visit);
-  };
-  use(table.slot, 'integer');
-  for (const { expression } of table.fields) visit(expression);
-  if (table.where !== null) visit(table.where);
-  return [...used.values()].sort((a, b) => a.position - b.position);
+function fieldOf(fields: readonly NaiveText[], columns: readonly string[], name: string): NaiveText {
+  const position = columns.indexOf(name);
+  if (position >= 0) return fields[position];
+  throw new BitloomError('COLUMN_MISSING', `the file has no column ${name}`, {
+    hint: `its columns are ${columns.join(', ')}`,
+  });
 }
 
 function headerOf(record: NaiveRecord, file: string): string[] {

@@ -29,6 +29,7 @@ export interface NaiveRecord {
 
 const BLOCK_BYTES = 256 * 1024;
 const READ_BYTES = 1024 * 1024;
+const LINE_FEED = 0x0a;
 
 /** Blank lines are no records when `skipBlankLines` is set; a byte order mark at the start is no text. */
 export async function* readNaiveRecords(
@@ -103,12 +104,13 @@ function parseBlock(
   return block.map((extent, index) => ({ ...place(extent), fields: rows[index], code: null }));
 }
 
+/** Texts equal to the null token are null unless quoted; csv-parse is slow at telling, so it is asked only if need be. */
 function parseText(
   bytes: Buffer,
   dialect: CsvDialect,
   encoding: BufferEncoding = 'utf8',
 ): (string | null)[][] {
-  return parse(bytes, {
+  const options = {
     encoding,
     delimiter: dialect.delimiter,
     quote: dialect.quote,
@@ -116,8 +118,15 @@ function parseText(
     record_delimiter: ['\r\n', '\n'],
     relax_column_count: true,
     skip_empty_lines: false,
-    cast: (value, context) => (!context.quoting && value === dialect.null ? null : value),
-  }) as unknown as (string | null)[][];
+  };
+  const nullToken = dialect.null;
+  if (bytes.includes(dialect.quote + nullToken + dialect.quote)) {
+    return parse(bytes, {
+      ...options,
+      cast: (value, context) => (!context.quoting && value === nullToken ? null : value),
+    }) as unknown as (string | null)[][];
+  }
+  return parse(bytes, options).map((row) => row.map((text) => (text === nullToken ? null : text)));
 }
 
 /** A block with some invalid bytes was parsed as Latin-1, one character a byte: each field is judged on its own. */
@@ -135,7 +144,7 @@ function startsWithByteOrderMark(bytes: Buffer): boolean {
   return bytes.length >= 3 && bytes[0] === 0xef && bytes[1] === 0xbb && bytes[2] === 0xbf;
 }
 
-/** The file in pieces, the last one flagged; an empty file is one empty piece. */
+/** The file in pieces, the last one flagged and ended with a line feed; an empty file is one empty piece. */
 async function* readChunks(file: string, gzip: boolean): AsyncGenerator<{ bytes: Buffer; atEnd: boolean }> {
   const handle = await open(file, 'r');
   try {
@@ -145,7 +154,8 @@ async function* readChunks(file: string, gzip: boolean): AsyncGenerator<{ bytes:
       if (previous.length > 0) yield { bytes: previous, atEnd: false };
       previous = bytes as Buffer;
     }
-    yield { bytes: previous, atEnd: true };
+    const complete = previous.length === 0 || previous.at(-1) === LINE_FEED;
+    yield { bytes: complete ? previous : Buffer.concat([previous, Buffer.of(LINE_FEED)]), atEnd: true };
   } finally {
     await handle.close();
   }

@@ -39,7 +39,7 @@ interface Scan {
 const LINE_FEED = 0x0a;
 const CARRIAGE_RETURN = 0x0d;
 
-/** Splits from `start`; `atEnd` says that no text follows, so the last record needs no line feed. */
+/** Splits from `start`; `atEnd` says that no text follows, and that the text ends with a line feed. */
 export function splitRecords(
   text: Uint8Array,
   start: number,
@@ -66,7 +66,7 @@ export function splitRecords(
   return { extents, end: position, lines };
 }
 
-/** Null when the record goes on beyond the text. */
+/** Null when the record, or the line that is cut from one without an end, goes on beyond the text. */
 function scanRecord(
   text: Uint8Array,
   start: number,
@@ -77,60 +77,52 @@ function scanRecord(
   const { delimiter, quote, escapeByte } = bytes;
   let code: string | null = null;
   let lines = 0;
-  let quoted = false;
-  let atFieldStart = true;
-  let position = start;
-  while (position < text.length) {
+  let state: 'fieldStart' | 'unquoted' | 'quoted' | 'spoiled' = 'fieldStart';
+  for (let position = start; position < text.length; position++) {
+    if (position - start > recordBytesMax) return firstLineOf(text, start, 'RECORD_TOO_LONG');
     const byte = text[position];
     if (byte === LINE_FEED) lines++;
-    if (quoted) {
-      if (position - start >= recordBytesMax) return firstLineOf(text, start, 'RECORD_TOO_LONG');
+    if (state === 'quoted') {
       const next = text[position + 1];
-      if (byte === escapeByte && (next === quote || (escapeByte !== quote && next === escapeByte)))
+      if (byte === escapeByte && (next === quote || escapeByte !== quote)) {
+        if (next === LINE_FEED) lines++;
         position++;
-      else if (byte === quote) {
-        // Whether the quote closes the field shows in the next bytes, which may not be there yet.
+      } else if (byte === quote) {
+        // Whether the quote closes the field shows in the next two bytes, which may not be there yet.
         if (position + 2 >= text.length && !atEnd) return null;
-        quoted = false;
-        if (!endsField(text, position + 1, delimiter)) code ??= 'QUOTE_NOT_CLOSED';
+        state = 'unquoted';
+        if (!endsField(text, position + 1, delimiter)) {
+          code ??= 'QUOTE_NOT_CLOSED_CLEANLY';
+          state = 'spoiled';
+        }
       }
     } else if (byte === LINE_FEED) {
-      if (position + 1 - start > recordBytesMax) code = 'RECORD_TOO_LONG';
       return { end: position + 1, lines, code };
-    } else if (byte === delimiter) atFieldStart = true;
-    else if (byte === quote && atFieldStart) {
-      quoted = true;
-      atFieldStart = false;
-    } else {
-      if (byte === quote) code ??= 'QUOTE_IN_UNQUOTED';
-      atFieldStart = false;
+    } else if (state !== 'spoiled') {
+      if (byte === quote && state === 'fieldStart') state = 'quoted';
+      else {
+        if (byte === quote) code ??= 'QUOTE_IN_UNQUOTED';
+        state = byte === delimiter ? 'fieldStart' : 'unquoted';
+      }
     }
-    position++;
   }
-  if (!atEnd) return null;
-  if (quoted) return firstLineOf(text, start, 'QUOTE_NOT_CLOSED');
-  if (position - start > recordBytesMax) code = 'RECORD_TOO_LONG';
-  return { end: text.length, lines, code };
+  return atEnd ? firstLineOf(text, start, 'QUOTE_NOT_CLOSED') : null;
 }
 
-/** After a closing quote only a delimiter, a line end or the end of the text may follow. */
+/** After a closing quote only a delimiter or a line end may follow. */
 function endsField(text: Uint8Array, position: number, delimiter: number): boolean {
-  if (position >= text.length) return true;
   const byte = text[position];
   return (
     byte === delimiter || byte === LINE_FEED || (byte === CARRIAGE_RETURN && text[position + 1] === LINE_FEED)
   );
 }
 
-/** A quoted field that never closes costs the line it starts on; reading resumes on the next. */
-function firstLineOf(text: Uint8Array, start: number, code: string): Scan {
+/** A record that finds no end costs the line it starts on; reading resumes on the next. */
+function firstLineOf(text: Uint8Array, start: number, code: string): Scan | null {
   const lineFeed = text.indexOf(LINE_FEED, start);
-  return lineFeed < 0 ? { end: text.length, lines: 0, code } : { end: lineFeed + 1, lines: 1, code };
+  return lineFeed < 0 ? null : { end: lineFeed + 1, lines: 1, code };
 }
 
 function isBlank(text: Uint8Array, start: number, end: number): boolean {
-  let contentEnd = end;
-  if (contentEnd > start && text[contentEnd - 1] === LINE_FEED) contentEnd--;
-  if (contentEnd > start && text[contentEnd - 1] === CARRIAGE_RETURN) contentEnd--;
-  return contentEnd === start;
+  return end - start === 1 || (end - start === 2 && text[start] === CARRIAGE_RETURN);
 }
