@@ -5,6 +5,7 @@
 import type { Pointer } from '../kernels/kernel-memory.ts';
 import type { Kernels } from '../kernels/kernels.ts';
 import { BITSET_BYTES } from '../kernels/page-kernels.ts';
+import type { KIND_BITMAPS, KIND_PRESENT } from './accumulator-message.ts';
 import { bitmapsHeaderWords, type MessageWriter } from './accumulator-output.ts';
 
 /** Positions up to which a container is an array in roaring's format. */
@@ -55,7 +56,13 @@ export class ContainerStore {
   }
 
   /** Writes one bitmap per code as a part, keys[code] being its key, and empties the store. */
-  writePart(writer: MessageWriter, run: number, field: number, keys: readonly number[]): void {
+  writePart(
+    writer: MessageWriter,
+    run: number,
+    field: number,
+    kind: typeof KIND_BITMAPS | typeof KIND_PRESENT,
+    keys: readonly number[],
+  ): void {
     const count = this.#entryCount;
     if (count === 0) return;
     const containers = new Uint32Array(keys.length);
@@ -74,7 +81,7 @@ export class ContainerStore {
     let bitmapBytes = 0;
     for (const code of codes) bitmapBytes += alignedBytes(containers[code], bodyBytes[code]);
 
-    const words = writer.addBitmaps(run, field, codes.length, bitmapBytes);
+    const words = writer.addBitmaps(run, field, kind, codes.length, bitmapBytes);
     const headerWords = bitmapsHeaderWords(codes.length);
     const bitmaps = new Uint8Array(words.buffer, words.byteOffset + headerWords * 4, bitmapBytes);
     let offset = 0;
@@ -86,6 +93,10 @@ export class ContainerStore {
       words[2 * codes.length + i] = cardinalities[code];
       offset += alignedBytes(containers[code], bodyBytes[code]);
     }
+    this.clear();
+  }
+
+  clear(): void {
     this.#entryCount = 0;
     this.#bytesUsed = 0;
   }

@@ -47,9 +47,9 @@ export const PART_KIND = 2;
 export const PART_BLOCK = 3;
 /** Byte offset in the block, a multiple of 8. */
 export const PART_OFFSET = 4;
-/** Number of keys (KIND_BITMAPS, KIND_PAIRS); page key (KIND_PAGE). */
+/** Number of keys (KIND_BITMAPS, KIND_PRESENT, KIND_PAIRS); page key (KIND_PAGE). */
 export const PART_KEYS = 5;
-/** Number of slots (KIND_SLOTS, KIND_PAIRS, KIND_ROWS, KIND_PAGE); bytes of the bitmaps (KIND_BITMAPS). */
+/** Number of slots (KIND_SLOTS, KIND_PAIRS, KIND_ROWS, KIND_PAGE); bytes of the bitmaps (KIND_BITMAPS, KIND_PRESENT). */
 export const PART_SIZE = 6;
 
 export const NO_RUN = 0xffffffff;
@@ -68,3 +68,8 @@ export const KIND_PAIRS = 2;
 export const KIND_ROWS = 3;
 /** A page of keys by slot: column u32[65536], 0 where absent, then present u32[2048] as a bitset. */
 export const KIND_PAGE = 4;
+/**
+ * One bitmap in the layout of KIND_BITMAPS, with key 0: the slots of all KIND_PAIRS parts of the run and field. Left out where it would
+ * cost more than it saves.
+ */
+export const KIND_PRESENT = 5;

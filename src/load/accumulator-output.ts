@@ -7,9 +7,10 @@ import { PAGE_SLOTS } from '../limits.ts';
 import {
   type AccumulatorField,
   type ChunkMessage,
-  KIND_BITMAPS,
+  type KIND_BITMAPS,
   KIND_PAGE,
   KIND_PAIRS,
+  type KIND_PRESENT,
   KIND_ROWS,
   KIND_SLOTS,
   PART_WORDS,
@@ -58,9 +59,15 @@ export class MessageWriter {
   }
 
   /** `bitmapBytes` is the sum of the bitmaps' bytes, each rounded up to 8. */
-  addBitmaps(run: number, field: number, keyCount: number, bitmapBytes: number): Uint32Array {
+  addBitmaps(
+    run: number,
+    field: number,
+    kind: typeof KIND_BITMAPS | typeof KIND_PRESENT,
+    keyCount: number,
+    bitmapBytes: number,
+  ): Uint32Array {
     const words = bitmapsHeaderWords(keyCount) + bitmapBytes / 4;
-    return this.#addPart(run, field, KIND_BITMAPS, keyCount, bitmapBytes, words);
+    return this.#addPart(run, field, kind, keyCount, bitmapBytes, words);
   }
 
   finish(fields: readonly AccumulatorField[], singleValued: boolean, rowCount: number): ChunkMessage {

@@ -11,7 +11,13 @@ import type { Kernels } from '../kernels/kernels.ts';
 import { BITSET_BYTES, HISTOGRAM_BYTES, PAIR_BYTES } from '../kernels/page-kernels.ts';
 import { ContainerStore } from './accumulator-containers.ts';
 import { FilterAccumulator } from './accumulator-filter.ts';
-import { type AccumulatorField, type ChunkMessage, NO_FIELD, NO_RUN } from './accumulator-message.ts';
+import {
+  type AccumulatorField,
+  type ChunkMessage,
+  KIND_BITMAPS,
+  NO_FIELD,
+  NO_RUN,
+} from './accumulator-message.ts';
 import { MessageWriter } from './accumulator-output.ts';
 import { PairScratch } from './accumulator-pairs.ts';
 import { SortAccumulator } from './accumulator-sort.ts';
@@ -32,6 +38,8 @@ export interface AccumulatorOptions {
 
 /** Rows of a page from which clearing and encoding its bitsets is cheaper than sorting pairs. */
 const DENSE_PAGE_ROWS_MIN = 256;
+/** Rows per page of `many` fields from which a bitset of them is worth its clearing and counting. */
+const MANY_PAGE_ROWS_MIN = 64;
 /** Pairs sorted together: so many that the keys of a usual chunk come in one part. */
 const PAIRS_MAX = 1 << 21;
 const PAIRS_MIN = 1 << 16;
@@ -59,10 +67,17 @@ export class ChunkAccumulator {
   /** The page whose bitsets are open, or −1. */
   #pageKey = -1;
 
+  readonly #hasMany: boolean;
+  /** Rows of `many` fields have come page by page so far. */
+  #isManyPaged = true;
+  #manyPageKey = -1;
+  #manySlotMax = 0;
+
   /** Allocates what lives as long as the chunk, so construct it before taking a mark that is released between batches. */
   constructor(kernels: Kernels, options: AccumulatorOptions) {
     this.#kernels = kernels;
     this.#options = options;
+    this.#hasMany = options.fields.some((field) => field.many);
     this.#touched = new ContainerStore(kernels);
     this.#touchedBits = kernels.memory.allocate(BITSET_BYTES);
     kernels.memory.u8.fill(0, this.#touchedBits, this.#touchedBits + BITSET_BYTES);
@@ -74,7 +89,7 @@ export class ChunkAccumulator {
     );
     this.#fields = options.fields.map((field, index) => ({
       many: field.many,
-      filter: field.filter ? new FilterAccumulator(kernels, scratch, index, !field.many) : null,
+      filter: field.filter ? new FilterAccumulator(kernels, scratch, index, field.many) : null,
       sort: field.sort ? new SortAccumulator(kernels, index) : null,
     }));
   }
@@ -83,11 +98,7 @@ export class ChunkAccumulator {
   addBatch(rowCount: number, slots: Pointer, columns: readonly BatchColumn[]): void {
     if (rowCount === 0) return;
     this.#rowCount += rowCount;
-    for (let i = 0; i < columns.length; i++) {
-      const { many, filter } = this.#fields[i];
-      const { keys, nulls } = columns[i];
-      if (many) filter?.addSparse(this.#writer, NO_RUN, slots, keys, nulls, 0, rowCount);
-    }
+    if (this.#hasMany) this.#addMany(rowCount, slots, columns);
     if (!this.#options.singleValued) return;
     if (this.#kernels.isStrictlyAscending(slots, rowCount) === 1)
       this.#addAscending(rowCount, slots, columns);
@@ -97,9 +108,54 @@ export class ChunkAccumulator {
   /** The message. The accumulator is spent. */
   finish(): ChunkMessage {
     this.#closeRun();
+    this.#closeManyPage();
     for (const { many, filter } of this.#fields) if (many) filter?.closeRun(this.#writer, NO_RUN);
     const { fields, singleValued } = this.#options;
     return this.#writer.finish(fields, singleValued, this.#rowCount);
+  }
+
+  /** All rows of `many` fields: page by page as long as slots ascend and pages are not too thin, then in any order. */
+  #addMany(rowCount: number, slots: Pointer, columns: readonly BatchColumn[]): void {
+    const { isAscending, pageEnd, memory } = this.#kernels;
+    const first = memory.u32[slots / 4];
+    const last = memory.u32[slots / 4 + rowCount - 1];
+    const pages = (last >>> 16) - (first >>> 16) + 1;
+    this.#isManyPaged &&=
+      rowCount >= (pages - 1) * MANY_PAGE_ROWS_MIN &&
+      first >= this.#manySlotMax &&
+      isAscending(slots, rowCount) === 1;
+    if (!this.#isManyPaged) {
+      this.#addManySparse(rowCount, slots, columns);
+      return;
+    }
+    this.#manySlotMax = last;
+    let at = 0;
+    while (at < rowCount) {
+      const pageKey = memory.u32[slots / 4 + at] >>> 16;
+      const end = pageEnd(slots, at, rowCount);
+      if (pageKey !== this.#manyPageKey) this.#closeManyPage();
+      this.#manyPageKey = pageKey;
+      for (let i = 0; i < columns.length; i++) {
+        const { many, filter } = this.#fields[i];
+        const { keys, nulls } = columns[i];
+        if (many) filter?.addPageRows(this.#writer, NO_RUN, slots, keys, nulls, at, end);
+      }
+      at = end;
+    }
+  }
+
+  #addManySparse(rowCount: number, slots: Pointer, columns: readonly BatchColumn[]): void {
+    for (let i = 0; i < columns.length; i++) {
+      const { many, filter } = this.#fields[i];
+      const { keys, nulls } = columns[i];
+      if (many) filter?.addSparse(this.#writer, NO_RUN, slots, keys, nulls, 0, rowCount);
+    }
+  }
+
+  #closeManyPage(): void {
+    if (this.#manyPageKey < 0) return;
+    for (const { many, filter } of this.#fields) if (many) filter?.closePage(this.#manyPageKey);
+    this.#manyPageKey = -1;
   }
 
   /** Sorts a batch by slot, keeps the last row of each slot, and gathers the columns in that order. */
@@ -200,7 +256,7 @@ export class ChunkAccumulator {
     this.#closePage();
     const writer = this.#writer;
     const run = writer.runCount;
-    this.#touched.writePart(writer, run, NO_FIELD, [0]);
+    this.#touched.writePart(writer, run, NO_FIELD, KIND_BITMAPS, [0]);
     for (const { many, filter } of this.#fields) if (!many) filter?.closeRun(writer, run);
     writer.addRun(this.#runSlotMin, this.#runSlotMax, this.#runSlotCount);
     this.#runSlotCount = 0;

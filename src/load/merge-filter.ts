@@ -7,7 +7,7 @@ import { FilterSegmentBuilder } from '../index/filter-segment-builder.ts';
 import { frozenView } from '../index/portable.ts';
 import { RoaringBitmap32 } from '../index/roaring.ts';
 import { unionOfSlots } from '../index/slot-union.ts';
-import { KIND_BITMAPS, KIND_PAIRS, NO_RUN } from './accumulator-message.ts';
+import { KIND_BITMAPS, KIND_PAIRS, KIND_PRESENT, NO_RUN } from './accumulator-message.ts';
 import type { FieldMerge, FieldSource } from './merge.ts';
 import { orderByKey } from './merge-entries.ts';
 import { bitmapKeysOf, bitmapsOf, pairsOf, partsOf } from './merge-parts.ts';
@@ -35,8 +35,12 @@ interface Directory {
   loss: Loss | null;
 }
 
-/** All directories of one table, or of the previous version. */
-type Layer = Directory[];
+/** One table, or the previous version. */
+interface Layer {
+  readonly directories: Directory[];
+  /** Slots that have a value; null: to be found out from the directories. */
+  present: RoaringBitmap32 | null;
+}
 
 const NO_WORDS = new Uint32Array(0);
 
@@ -46,30 +50,39 @@ export function mergeFilterField(merge: FieldMerge): SharedArrayBuffer {
   if (merge.previous !== null) layers.unshift(previousLayer(merge.previous));
   if (!merge.many) dropOverwritten(layers);
   const builder = new FilterSegmentBuilder({ field: merge.field });
-  new DirectoryMerge(layers.flat(), builder).run();
-  return builder.finish();
+  new DirectoryMerge(
+    layers.flatMap(({ directories }) => directories),
+    builder,
+  ).run();
+  return builder.finish(unionOfPresent(layers));
 }
 
 function layerOf(source: FieldSource, field: string): Layer {
-  const layer: Layer = [];
+  const directories: Directory[] = [];
+  const present: RoaringBitmap32[] = [];
+  let isPresentKnown = true;
   const runs = firstRuns(source.messages);
   const losses = new Map<number, Loss>();
   source.messages.forEach((message, index) => {
     const translation = source.translations?.[index] ?? null;
     const fieldIndex = message.fields.findIndex(({ name }) => name === field);
-    for (const part of partsOf(message, fieldIndex)) {
-      if (part.kind !== KIND_PAIRS && part.kind !== KIND_BITMAPS) continue;
+    const parts = partsOf(message, fieldIndex);
+    const runsWithPresent = new Set(parts.filter(({ kind }) => kind === KIND_PRESENT).map(({ run }) => run));
+    for (const part of parts) {
       const loss = part.run === NO_RUN ? null : lossOf(source, runs[index] + part.run, losses);
       if (part.kind === KIND_PAIRS) {
         const pairs = pairsOf(part);
-        layer.push({ ...pairs, keys: translated(pairs.keys, translation), bitmaps: null, loss });
-      } else {
+        directories.push({ ...pairs, keys: translated(pairs.keys, translation), bitmaps: null, loss });
+        isPresentKnown &&= runsWithPresent.has(part.run);
+      } else if (part.kind === KIND_BITMAPS) {
         const keys = translated(bitmapKeysOf(part), translation);
-        layer.push({ keys, starts: NO_WORDS, slots: NO_WORDS, bitmaps: bitmapsOf(part), loss });
-      }
+        const bitmaps = bitmapsOf(part);
+        directories.push({ keys, starts: NO_WORDS, slots: NO_WORDS, bitmaps, loss });
+        for (const bitmap of bitmaps) present.push(kept(bitmap, loss));
+      } else if (part.kind === KIND_PRESENT) present.push(kept(bitmapsOf(part)[0], loss));
     }
   });
-  return layer;
+  return { directories, present: isPresentKnown ? RoaringBitmap32.orMany(present) : null };
 }
 
 function lossOf(source: FieldSource, run: number, losses: Map<number, Loss>): Loss | null {
@@ -91,10 +104,11 @@ function previousLayer(previous: SharedArrayBuffer): Layer {
   const segment = new FilterSegment(previous);
   const { runKeys, runStarts, runSlots, bitmapKeys } = segment;
   const bitmaps = Array.from(bitmapKeys, (key) => segment.bitmap(key));
-  return [
+  const directories = [
     { keys: runKeys, starts: runStarts, slots: runSlots, bitmaps: null, loss: null },
     { keys: bitmapKeys, starts: NO_WORDS, slots: NO_WORDS, bitmaps, loss: null },
   ];
+  return { directories, present: segment.present };
 }
 
 /** Every layer loses the slots for which a later layer has a value. */
@@ -102,16 +116,16 @@ function dropOverwritten(layers: Layer[]): void {
   if (layers.length < 2) return;
   let later: RoaringBitmap32 | null = null;
   for (const layer of layers.toReversed()) {
-    const present = presentOf(layer);
+    layer.present ??= presentOf(layer);
     if (later !== null) loseSlots(layer, later);
-    later = later === null ? present : RoaringBitmap32.or(later, present);
+    later = later === null ? layer.present : RoaringBitmap32.or(later, layer.present);
   }
 }
 
 function loseSlots(layer: Layer, slots: RoaringBitmap32): void {
   const shared: Loss = { bitmap: slots, set: null };
   const widened = new Map<Loss, Loss>();
-  for (const directory of layer) {
+  for (const directory of layer.directories) {
     const own = directory.loss;
     if (own === null) {
       directory.loss = shared;
@@ -122,14 +136,22 @@ function loseSlots(layer: Layer, slots: RoaringBitmap32): void {
   }
 }
 
-/** Slots that have a value in a layer. */
 function presentOf(layer: Layer): RoaringBitmap32 {
-  const bitmaps: RoaringBitmap32[] = [];
-  for (const { slots, bitmaps: list, loss } of layer) {
-    const united = list === null ? unionOfSlots(slots) : RoaringBitmap32.orMany(list);
-    bitmaps.push(loss === null ? united : RoaringBitmap32.andNot(united, loss.bitmap));
-  }
-  return RoaringBitmap32.orMany(bitmaps);
+  return RoaringBitmap32.orMany(
+    layer.directories.map(({ slots, bitmaps, loss }) =>
+      kept(bitmaps === null ? unionOfSlots(slots) : RoaringBitmap32.orMany(bitmaps), loss),
+    ),
+  );
+}
+
+/** Undefined when the builder has to find out. A slot that one layer loses has a value in another. */
+function unionOfPresent(layers: readonly Layer[]): RoaringBitmap32 | undefined {
+  const present = layers.map((layer) => layer.present);
+  return present.every((bitmap) => bitmap !== null) ? RoaringBitmap32.orMany(present) : undefined;
+}
+
+function kept(bitmap: RoaringBitmap32, loss: Loss | null): RoaringBitmap32 {
+  return loss === null ? bitmap : RoaringBitmap32.andNot(bitmap, loss.bitmap);
 }
 
 /** One pass over all directories in the order of their keys. */
@@ -234,7 +256,7 @@ class DirectoryMerge {
         bitmaps === null
           ? new RoaringBitmap32(slots.subarray(starts[position], starts[position + 1]))
           : bitmaps[position];
-      united.push(loss === null ? bitmap : RoaringBitmap32.andNot(bitmap, loss.bitmap));
+      united.push(kept(bitmap, loss));
     }
     this.#builder.addBitmap(key, united.length === 1 ? united[0] : RoaringBitmap32.orMany(united));
   }

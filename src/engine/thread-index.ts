@@ -1,0 +1,123 @@
+/**
+ * An index whose engine lives in a thread of its own, so that neither loads nor queries stop the caller's event loop.
+ * The caller's thread holds only this proxy. When the thread dies, every call fails with ENGINE_CRASHED and its cause.
+ */
+import { Worker } from 'node:worker_threads';
+import * as Comlink from 'comlink';
+import { BitloomError, errorFromData } from '../errors.ts';
+import type { Outcome } from '../load/chunk-messages.ts';
+import type { LoadOptions, LoadReport } from '../load/options.ts';
+import type { Page, Query } from '../query/query.ts';
+import type { Where } from '../query/where.ts';
+import { nodeEndpoint } from './comlink-endpoint.ts';
+import type { BitloomIndex, IndexStats, OpenOptions } from './index-api.ts';
+import type { ThreadHost } from './thread-host.ts';
+
+const IS_SOURCE = import.meta.url.endsWith('.ts');
+const WORKER_FILE = new URL(`../../workers/engine.${IS_SOURCE ? 'ts' : 'js'}`, import.meta.url);
+
+export class ThreadIndex implements BitloomIndex {
+  readonly #worker: Worker;
+  /** Strong reference: Comlink drops calls in flight when a proxy is collected. */
+  readonly #host: Comlink.Remote<ThreadHost>;
+  /** Calls in flight: how to fail each of them when the thread ends. */
+  readonly #pending = new Set<(error: BitloomError) => void>();
+  #closing: Promise<void> | null = null;
+  #ended = false;
+
+  private constructor(worker: Worker) {
+    this.#worker = worker;
+    this.#host = Comlink.wrap<ThreadHost>(nodeEndpoint(worker));
+    worker.once('error', (cause) => this.#failPending(crashed(cause)));
+    worker.once('exit', () => this.#failPending(this.#closing === null ? crashed() : closed()));
+  }
+
+  static async open(options: OpenOptions): Promise<ThreadIndex> {
+    const { onWarning, inProcess: _inProcess, ...plain } = options;
+    const worker = new Worker(WORKER_FILE, {
+      execArgv: IS_SOURCE ? ['--import', 'tsx'] : [],
+      name: 'bitloom engine',
+    });
+    const index = new ThreadIndex(worker);
+    try {
+      const warnings = await index.#call<string[]>(() => index.#host.open(plain));
+      for (const warning of warnings) (onWarning ?? emitWarning)(warning);
+      return index;
+    } catch (error) {
+      await worker.terminate();
+      throw error;
+    }
+  }
+
+  async load(files: Readonly<Record<string, string>>, options: LoadOptions = {}): Promise<LoadReport> {
+    const { onProgress, signal, ...plain } = options;
+    if (signal?.aborted === true) {
+      throw new BitloomError('LOAD_CANCELLED', 'the load was cancelled before it began', {
+        cause: signal.reason,
+      });
+    }
+    const cancel = (): void => void this.#host.cancelLoad();
+    signal?.addEventListener('abort', cancel);
+    try {
+      const listener = onProgress === undefined ? null : Comlink.proxy(onProgress);
+      return await this.#call(() => this.#host.load(files, plain, listener));
+    } finally {
+      signal?.removeEventListener('abort', cancel);
+    }
+  }
+
+  query(query: Query): Promise<Page> {
+    return this.#call(() => this.#host.query(query));
+  }
+
+  count(where?: Where): Promise<number> {
+    return this.#call(() => this.#host.count(where));
+  }
+
+  stats(options?: { digest?: boolean }): Promise<IndexStats> {
+    return this.#call(() => this.#host.stats(options));
+  }
+
+  close(): Promise<void> {
+    this.#closing ??= this.#send<void>(() => this.#host.close()).finally(() => this.#worker.terminate());
+    return this.#closing;
+  }
+
+  async #call<T>(perform: () => Promise<unknown>): Promise<T> {
+    if (this.#closing !== null || this.#ended) throw closed();
+    return this.#send(perform);
+  }
+
+  /** Comlink leaves a call unanswered for ever when the thread is gone, so the end of the thread answers it. */
+  async #send<T>(perform: () => Promise<unknown>): Promise<T> {
+    const outcome = await new Promise<Outcome<T>>((resolve, reject) => {
+      this.#pending.add(reject);
+      perform()
+        .then((value) => resolve(value as Outcome<T>), reject)
+        .finally(() => this.#pending.delete(reject));
+    });
+    if (outcome.ok) return outcome.value;
+    throw errorFromData(outcome.error);
+  }
+
+  #failPending(error: BitloomError): void {
+    this.#ended = true;
+    for (const reject of this.#pending) reject(error);
+    this.#pending.clear();
+  }
+}
+
+function emitWarning(message: string): void {
+  process.emitWarning(message, 'BitloomWarning');
+}
+
+function crashed(cause?: unknown): BitloomError {
+  return new BitloomError('ENGINE_CRASHED', 'the engine thread ended unexpectedly', {
+    hint: 'open the index again; what was published with a directory is safe',
+    cause,
+  });
+}
+
+function closed(): BitloomError {
+  return new BitloomError('INDEX_CLOSED', 'the index is closed', { hint: 'open it again with openIndex' });
+}

@@ -1,0 +1,16 @@
+/** The public API of the package. */
+
+export type { Reject } from './csv/reject.ts';
+export type { BitloomIndex, FieldStats, IndexStats, OpenOptions } from './engine/index-api.ts';
+export { openIndex } from './engine/open-index.ts';
+export { BitloomError, type ErrorData, type ErrorPlace, formatError } from './errors.ts';
+export type {
+  LoadMode,
+  LoadOptions,
+  LoadPhase,
+  LoadProgress,
+  LoadReport,
+  TableReport,
+} from './load/options.ts';
+export type { Page, Query } from './query/query.ts';
+export type { FieldOperators, Scalar, Where } from './query/where.ts';

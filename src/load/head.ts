@@ -1,0 +1,88 @@
+/**
+ * The first bytes of a source: the names of its columns where the first record is the header, and how long its lines
+ * are, for the plan.
+ */
+import { createReadStream } from 'node:fs';
+import { createGunzip } from 'node:zlib';
+import { parse } from 'csv-parse/sync';
+import { bindColumns } from '../config/bind.ts';
+import { BitloomError } from '../errors.ts';
+import { RECORD_BYTES_MAX } from '../limits.ts';
+import type { Source } from './source.ts';
+
+export interface Head {
+  readonly columns: readonly string[];
+  readonly averageLineBytes: number;
+}
+
+const SAMPLE_BYTES = 64 * 1024;
+const LINE_FEED = 10;
+
+/** Errors: HEADER_INVALID, SOURCE_UNREADABLE, COLUMN_UNKNOWN, COLUMN_DUPLICATE. */
+export async function readHead(source: Source): Promise<Head> {
+  const { csv } = source.table;
+  const sample = await readFirst(source, csv.columns === null ? RECORD_BYTES_MAX : SAMPLE_BYTES);
+  const columns = csv.columns ?? parseHeader(source, sample);
+  bindColumns(source.table, columns);
+  return { columns, averageLineBytes: averageLine(sample.subarray(0, SAMPLE_BYTES)) };
+}
+
+async function readFirst(source: Source, bytes: number): Promise<Buffer> {
+  const blocks: Buffer[] = [];
+  let filled = 0;
+  const file = createReadStream(source.path, source.gzip ? {} : { end: bytes - 1 });
+  const stream = source.gzip ? file.pipe(createGunzip()) : file;
+  file.on('error', (error) => stream.destroy(error));
+  try {
+    for await (const block of stream) {
+      blocks.push(block);
+      filled += block.length;
+      if (filled >= bytes) break;
+    }
+  } catch (cause) {
+    // A cut-off stream still has a readable head; the scan reports where it ends.
+    if ((cause as NodeJS.ErrnoException).code !== 'Z_BUF_ERROR' || filled === 0) {
+      throw new BitloomError(
+        'SOURCE_UNREADABLE',
+        `table ${source.table.name}: reading ${source.file} failed`,
+        {
+          hint: source.gzip
+            ? 'check that the file is intact gzip (gzip -t)'
+            : 'check the file and its permissions',
+          at: { file: source.file },
+          cause,
+        },
+      );
+    }
+  } finally {
+    file.destroy();
+  }
+  return Buffer.concat(blocks).subarray(0, bytes);
+}
+
+function parseHeader(source: Source, sample: Buffer): string[] {
+  const { delimiter, quote, escape } = source.table.csv;
+  let records: string[][];
+  try {
+    records = parse(sample, { to: 1, bom: true, delimiter, quote, escape, relax_column_count: true });
+  } catch (cause) {
+    throw headerError(source, 'cannot be read as a header', cause);
+  }
+  const [header] = records;
+  if (header === undefined) throw headerError(source, 'is missing');
+  return header;
+}
+
+function headerError(source: Source, problem: string, cause?: unknown): BitloomError {
+  return new BitloomError('HEADER_INVALID', `table ${source.table.name}: the first record ${problem}`, {
+    hint: 'give the column names in csv.columns if the file has no header',
+    at: { file: source.file, line: 1 },
+    cause,
+  });
+}
+
+function averageLine(sample: Uint8Array): number {
+  let lines = 0;
+  for (const byte of sample) lines += Number(byte === LINE_FEED);
+  return Math.max(1, sample.length / Math.max(1, lines));
+}
