@@ -214,7 +214,8 @@ function readCsv(work: Work, value: unknown, path: KeyPath): CsvDialect {
   const { delimiter, quote, null: nullText } = { ...dialectDefaults, ...value };
   const escapeText = value.escape ?? quote;
   for (const [key, text] of Object.entries(value)) {
-    if (typeof text === 'string' && /[\r\n]/.test(text)) report(work, [...path, key], `${key} cannot be a line break`);
+    if (typeof text === 'string' && /[\r\n]/.test(text))
+      report(work, [...path, key], `${key} cannot be a line break`);
   }
   if (delimiter === quote || delimiter === escapeText) {
     const hint = `both are ${JSON.stringify(delimiter)}`;

@@ -463,7 +463,7 @@ describe('errors of a definition', () => {
       ['where: >-\n      tagId > 0 &&\n      oops > 0', '26:7'],
     ];
     for (const [line, place] of places) {
-      const problem = problemOf(changed('where:  tagId > 0', line));
+      const problem = problemOf(changed('where:  tagId > 0       # optional row filter', line));
       expect([line, problem.at, problem.message]).toEqual([
         line,
         `index.yaml:${place}`,
