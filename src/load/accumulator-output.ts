@@ -1,6 +1,6 @@
 /**
- * Collects the parts of a chunk message in shared memory. Every byte is written once, straight into its final place; blocks double
- * in size so that a large chunk has few.
+ * Collects the parts of a chunk message in shared memory. Every byte is written once, straight into its final place; blocks grow
+ * with what is there so that a large chunk has few.
  */
 import { BITSET_WORDS } from '../index/portable.ts';
 import { PAGE_SLOTS } from '../limits.ts';
@@ -19,11 +19,14 @@ import {
 
 const BLOCK_BYTES_MIN = 64 * 1024;
 const BLOCK_BYTES_MAX = 16 * 1024 * 1024;
+/** A block is this part of all before it, so that little is left unused at the end. */
+const BLOCK_SHARE = 4;
 
 export class MessageWriter {
   readonly #blocks: SharedArrayBuffer[] = [];
   #blockUsed = 0;
   #blockBytes = 0;
+  #totalBytes = 0;
   #runs: Uint32Array = new Uint32Array(16 * RUN_WORDS);
   #runWords = 0;
   #parts: Uint32Array = new Uint32Array(64 * PART_WORDS);
@@ -84,8 +87,9 @@ export class MessageWriter {
   #addPart(run: number, field: number, kind: number, keys: number, size: number, words: number): Uint32Array {
     const bytes = words * 4;
     if (this.#blockUsed + bytes > this.#blockBytes) {
-      const next = Math.min(BLOCK_BYTES_MAX, Math.max(BLOCK_BYTES_MIN, this.#blockBytes * 2));
-      this.#blockBytes = Math.max(bytes, next);
+      const share = Math.ceil(this.#totalBytes / BLOCK_SHARE / 8) * 8;
+      this.#blockBytes = Math.max(bytes, Math.min(BLOCK_BYTES_MAX, Math.max(BLOCK_BYTES_MIN, share)));
+      this.#totalBytes += this.#blockBytes;
       this.#blocks.push(new SharedArrayBuffer(this.#blockBytes));
       this.#blockUsed = 0;
     }
