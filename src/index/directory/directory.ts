@@ -10,7 +10,7 @@
  * A crash or a full disk at any byte leaves the versions before it. Opening verifies every byte before it is used and
  * falls back to the version before a damaged one. Only the holder of the lock writes or removes anything.
  */
-import { access, mkdir, readdir, readFile, stat } from 'node:fs/promises';
+import { mkdir, readdir, readFile } from 'node:fs/promises';
 import path from 'node:path';
 import type { IndexDefinition } from '../../config/definition.ts';
 import { BitloomError } from '../../errors.ts';
@@ -81,26 +81,43 @@ export async function openDirectory(
   directory: string,
   options: OpenDirectoryOptions = {},
 ): Promise<IndexDirectory> {
-  const known: KnownSegments = new WeakMap();
-  if (options.readOnly === true) {
-    await assertDirectory(directory);
-    await assertMarker(directory);
-    const { latest, warnings } = await readLatestWhileWritten(directory, known);
-    return new LockedDirectory(directory, null, latest, warnings, known);
-  }
-  const lock = await prepareAndLock(directory);
   try {
+    return options.readOnly === true ? await openForReading(directory) : await openForWriting(directory);
+  } catch (error) {
+    if (error instanceof BitloomError) throw error;
+    throw new BitloomError('DIRECTORY_UNUSABLE', `${directory} cannot be used as an index directory`, {
+      hint: 'check that it is a directory and that this user may read and write it',
+      cause: error,
+    });
+  }
+}
+
+async function openForReading(directory: string): Promise<IndexDirectory> {
+  const known: KnownSegments = new WeakMap();
+  await assertDirectory(directory);
+  await assertMarker(directory);
+  const { latest, warnings } = await readLatestWhileWritten(directory, known);
+  return new OpenDirectory(directory, null, latest, warnings, known);
+}
+
+async function openForWriting(directory: string): Promise<IndexDirectory> {
+  const known: KnownSegments = new WeakMap();
+  await mkdir(directory, { recursive: true });
+  await assertOwn(directory);
+  const lock = await acquireLock(directory);
+  try {
+    await assertMarkerOrWrite(directory);
     const { latest, warnings, readable } = await readLatest(directory, known);
     if (readable) await removeUnreferenced(directory);
     await removeLockLeftovers(directory);
-    return new LockedDirectory(directory, lock, latest, warnings, known);
+    return new OpenDirectory(directory, lock, latest, warnings, known);
   } catch (error) {
     await lock.release();
     throw error;
   }
 }
 
-class LockedDirectory implements IndexDirectory {
+class OpenDirectory implements IndexDirectory {
   readonly latest: StoredVersion | null;
   readonly warnings: readonly string[];
   readonly #path: string;
@@ -163,6 +180,7 @@ class LockedDirectory implements IndexDirectory {
       }
     } catch (error) {
       await removeFiles(this.#path, [manifestFile(id)]);
+      await removeUnreferenced(this.#path).catch(() => {});
       throw new BitloomError('SNAPSHOT_WRITE_FAILED', `version ${id} could not be stored in ${this.#path}`, {
         hint: 'check free space and permissions there; the version before it is untouched',
         cause: error,
@@ -198,24 +216,6 @@ class LockedDirectory implements IndexDirectory {
   }
 }
 
-async function prepareAndLock(directory: string): Promise<DirectoryLock> {
-  try {
-    await mkdir(directory, { recursive: true });
-    await assertOwn(directory);
-    const lock = await acquireLock(directory);
-    try {
-      await assertMarkerOrWrite(directory);
-    } catch (error) {
-      await lock.release();
-      throw error;
-    }
-    return lock;
-  } catch (error) {
-    if (error instanceof BitloomError) throw error;
-    throw unusable(directory, error);
-  }
-}
-
 /** A directory without marker and manifests must be empty, dot files and leftovers of an opening cut short aside. */
 async function assertOwn(directory: string): Promise<void> {
   const files = await readdir(directory);
@@ -244,7 +244,7 @@ async function assertMarker(directory: string): Promise<boolean> {
     text = await readFile(path.join(directory, MARKER_FILE), 'utf8');
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return false;
-    throw unusable(directory, error);
+    throw error;
   }
   let marker: Partial<typeof MARKER> | null = null;
   try {
@@ -268,10 +268,9 @@ async function assertMarker(directory: string): Promise<boolean> {
 
 async function assertDirectory(directory: string): Promise<void> {
   try {
-    if (!(await stat(directory)).isDirectory()) throw new Error('not a directory');
-    await access(directory);
+    await readdir(directory);
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw unusable(directory, error);
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
     throw new BitloomError('DIRECTORY_MISSING', `there is no directory ${directory}`, {
       hint: 'load a dump into it first, or check the path',
     });
@@ -369,11 +368,4 @@ function unknownFormat(directory: string, file: string, formatVersion: unknown):
     `${path.join(directory, file)} has format version ${formatVersion}, this program reads ${DIRECTORY_FORMAT_VERSION}`,
     { hint: 'use the program version that wrote it, or load the dump again into a fresh directory' },
   );
-}
-
-function unusable(directory: string, cause: unknown): BitloomError {
-  return new BitloomError('DIRECTORY_UNUSABLE', `${directory} cannot be used as an index directory`, {
-    hint: 'check that it is a directory and that this user may read and write it',
-    cause,
-  });
 }

@@ -40,23 +40,26 @@ export async function syncDirectory(directory: string): Promise<void> {
 /** What reading a file into shared memory gave; `damage` says why it cannot be used. */
 export type FileReading = { readonly buffer: SharedArrayBuffer } | { readonly damage: string };
 
-/** Reads a file that must have this size and checksum. Errors of the file system other than a missing file throw. */
+/**
+ * Reads a file that must have this size and checksum. A missing file or an unreadable sector is damage; errors that say
+ * nothing about the file's content throw.
+ */
 export async function readVerified(file: string, bytes: number, checksum: number): Promise<FileReading> {
-  let handle: FileHandle;
+  let handle: FileHandle | undefined;
   try {
     handle = await open(file, 'r');
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return { damage: 'missing' };
-    throw error;
-  }
-  try {
     const { size } = await handle.stat();
     if (size !== bytes) return { damage: `${size} bytes instead of ${bytes}` };
     const buffer = new SharedArrayBuffer(bytes);
     const found = await readSlices(handle, new Uint8Array(buffer));
     return found === checksum ? { buffer } : { damage: 'checksum mismatch' };
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === 'ENOENT') return { damage: 'missing' };
+    if (code === 'EIO') return { damage: 'the device cannot read it' };
+    throw error;
   } finally {
-    await handle.close();
+    await handle?.close();
   }
 }
 
