@@ -15,10 +15,7 @@ export interface OracleTable {
 
 /** Statements that build the tables `rows_<n>`, `alive` (slot) and, per field n of the definition, `field_<n>` (slot, value). */
 export function oracleStatements(definition: IndexDefinition, tables: readonly OracleTable[]): string[] {
-  const statements = ["SET TimeZone = 'UTC'"];
-  tables.forEach((table, index) => {
-    statements.push(rowsStatement(table, index));
-  });
+  const statements = tables.map(rowsStatement);
   statements.push(`CREATE TEMP TABLE alive AS ${aliveQuery(tables)}`);
   definition.fields.forEach((field, index) => {
     statements.push(`CREATE TEMP TABLE field_${index} AS ${fieldQuery(field, tables)}`);

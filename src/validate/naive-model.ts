@@ -200,6 +200,13 @@ function fieldOf(fields: readonly NaiveText[], columns: readonly string[], name:
   });
 }
 
+/** Column names of a table's file in file order: from the definition, or from the header. */
+export async function columnsOfFile(table: TableDefinition, file: string): Promise<readonly string[]> {
+  if (table.csv.columns !== null) return table.csv.columns;
+  for await (const [header] of readNaiveRecords(file, table.csv, true)) return headerOf(header, file);
+  return [];
+}
+
 function headerOf(record: NaiveRecord, file: string): string[] {
   const names = record.fields?.map((name) => (name === null || name === INVALID_TEXT ? '' : name));
   if (names !== undefined) return names;

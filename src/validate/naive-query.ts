@@ -14,8 +14,49 @@ export type ModelOrder = Readonly<Record<string, 'asc' | 'desc'>>;
 
 type Slots = ReadonlySet<number>;
 
+/** Answers queries about one model; keeps the order of all alive slots per `orderBy`, which is most of the work. */
+export class NaiveQueries {
+  readonly #model: NaiveModel;
+  readonly #orders = new Map<string, Uint32Array>();
+
+  constructor(model: NaiveModel) {
+    this.#model = model;
+  }
+
+  /** All matches in the order of the pages: without `orderBy` by slot; ties by slot in the same direction, nulls last. */
+  ordered(where: ModelWhere, orderBy: ModelOrder = {}): Uint32Array {
+    const matches = matchesOf(this.#model, where);
+    return this.#order(orderBy).filter((slot) => matches.has(slot));
+  }
+
+  #order(orderBy: ModelOrder): Uint32Array {
+    const key = JSON.stringify(orderBy);
+    let order = this.#orders.get(key);
+    if (order === undefined) {
+      order = orderOf(this.#model, orderBy);
+      this.#orders.set(key, order);
+    }
+    return order;
+  }
+}
+
+function orderOf(model: NaiveModel, orderBy: ModelOrder): Uint32Array {
+  const slots = Uint32Array.from(model.alive).sort();
+  const [name, direction] = Object.entries(orderBy)[0] ?? [];
+  if (name === undefined) return slots;
+  const values = fieldOf(model, name).valueOfSlot;
+  const sign = direction === 'desc' ? -1 : 1;
+  return slots.sort((a, b) => {
+    const left = values.get(a);
+    const right = values.get(b);
+    if (left === undefined && right === undefined) return sign * (a - b);
+    if (left === undefined || right === undefined) return left === undefined ? 1 : -1;
+    return sign * (Number(left) - Number(right) || a - b);
+  });
+}
+
 /** Every alive slot that matches. */
-export function matchesInModel(model: NaiveModel, where: ModelWhere): Slots {
+function matchesOf(model: NaiveModel, where: ModelWhere): Slots {
   let matches = model.alive;
   for (const [key, operand] of Object.entries(where)) {
     matches = intersection(matches, matchesOfKey(model, key, operand));
@@ -23,34 +64,11 @@ export function matchesInModel(model: NaiveModel, where: ModelWhere): Slots {
   return matches;
 }
 
-/** All matches in the order of the pages: without `orderBy` by slot; ties by slot in the same direction, nulls last. */
-export function orderedMatchesInModel(
-  model: NaiveModel,
-  where: ModelWhere,
-  orderBy?: ModelOrder,
-): Uint32Array {
-  const slots = Uint32Array.from(matchesInModel(model, where)).sort();
-  const [name, direction] = Object.entries(orderBy ?? {})[0] ?? [];
-  if (name === undefined) return slots;
-  const values = fieldOf(model, name).valueOfSlot;
-  const sign = direction === 'desc' ? -1 : 1;
-  return slots.sort((a, b) => {
-    const left = values.get(a);
-    const right = values.get(b);
-    if (left === undefined || right === undefined) {
-      if (left !== right) return left === undefined ? 1 : -1;
-      return sign * (a - b);
-    }
-    return sign * (Number(left) - Number(right) || a - b);
-  });
-}
-
 function matchesOfKey(model: NaiveModel, key: string, operand: unknown): Slots {
   const list = (Array.isArray(operand) ? operand : [operand]) as ModelWhere[];
-  if (key === 'AND')
-    return list.map((where) => matchesInModel(model, where)).reduce(intersection, model.alive);
-  if (key === 'OR') return list.map((where) => matchesInModel(model, where)).reduce(union, new Set());
-  if (key === 'NOT') return list.map((where) => matchesInModel(model, where)).reduce(difference, model.alive);
+  if (key === 'AND') return list.map((where) => matchesOf(model, where)).reduce(intersection, model.alive);
+  if (key === 'OR') return list.map((where) => matchesOf(model, where)).reduce(union, new Set());
+  if (key === 'NOT') return list.map((where) => matchesOf(model, where)).reduce(difference, model.alive);
   return matchesOfField(model, fieldOf(model, key), operand);
 }
 
