@@ -11,6 +11,7 @@ import { Interrupted } from './interrupt.ts';
 import { addLoadCommand } from './load.ts';
 import { addQueryCommand } from './query.ts';
 import { addStatsCommand } from './stats.ts';
+import { addValidateCommand } from './validate.ts';
 
 const program = new Command('bitloom')
   .description(
@@ -31,6 +32,7 @@ addQueryCommand(program);
 addCountCommand(program);
 addStatsCommand(program);
 addGenerateCommand(program);
+addValidateCommand(program);
 addDemoCommand(program);
 
 // A reader that has seen enough (`| head`) is no failure of this process.

@@ -38,6 +38,7 @@ async function runStats(given: StatsArguments): Promise<void> {
 function formatStats(stats: IndexStats): string {
   const rows = Object.entries(stats.fields).map(([name, field]) => [
     name,
+    formatCount(field.present),
     field.values === undefined ? '-' : formatCount(field.values),
     field.layers === undefined ? '-' : formatCount(field.layers),
     formatBytes(field.bytes),
@@ -45,7 +46,7 @@ function formatStats(stats: IndexStats): string {
   const lines = [
     `version ${stats.version}, ${formatCount(stats.alive)} slots alive, ${formatBytes(stats.memory.indexBytes)}`,
     '',
-    formatTable(['field', 'values', 'layers', 'size'], rows),
+    formatTable(['field', 'slots', 'values', 'layers', 'size'], rows),
   ];
   if (stats.digest !== undefined) lines.push('', `digest ${stats.digest.index}`);
   return lines.join('\n');
