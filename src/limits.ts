@@ -96,4 +96,4 @@ export const SEGMENT_FILES_PARALLEL_MAX = 4;
 export const FILE_SLICE_BYTES = 64 * 1024 * 1024;
 
 /** Times a reader without the lock starts over because the writer replaced the version it was reading. */
-export const READ_ONLY_OPEN_ATTEMPTS_MAX = 5;
+export const READ_ONLY_OPEN_ATTEMPTS_MAX = 20;

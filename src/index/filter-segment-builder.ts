@@ -8,12 +8,9 @@ import { SMALL_VALUE_SLOTS_MAX } from '../limits.ts';
 import { FILTER_SECTIONS } from './filter-segment.ts';
 import { ByteBlocks, GrowableWords } from './growable.ts';
 import { frozenView, PortableWriter, portableBytes } from './portable.ts';
-import { RoaringBitmap32 } from './roaring.ts';
+import type { RoaringBitmap32 } from './roaring.ts';
 import { Segment } from './segment.ts';
 import { unionOfSlots } from './slot-union.ts';
-
-/** Bitmaps united in one native call, so that the list of views stays short. */
-const UNION_BITMAPS_MAX = 4096;
 
 export class FilterSegmentBuilder {
   readonly #field: string;
@@ -113,12 +110,10 @@ export class FilterSegmentBuilder {
     this.#bitmapBytes.push(bytes);
   }
 
+  /** Folding in place: one union of thousands of bitmaps in a single native call takes ten times as long. */
   #present(): RoaringBitmap32 {
-    let union = unionOfSlots(this.#runSlots.view());
-    for (let from = 0; from < this.#bitmapBytes.length; from += UNION_BITMAPS_MAX) {
-      const views = this.#bitmapBytes.slice(from, from + UNION_BITMAPS_MAX).map(frozenView);
-      union = RoaringBitmap32.orMany([union, ...views]);
-    }
+    const union = unionOfSlots(this.#runSlots.view()).clone();
+    for (const bytes of this.#bitmapBytes) union.orInPlace(frozenView(bytes));
     return union;
   }
 }

@@ -1,50 +1,86 @@
 /**
- * The set of a long, unordered list of slots with repetitions, such as all small values of a field together: one
- * counting sort by page, then page by page. No native call per slot or stretch.
+ * The set of a long, unordered list of slots with repetitions, such as all small values of a field together, without a
+ * native call per slot or stretch: by setting bits where the slots fill their pages, else by a counting sort by page.
  */
 import { PAGE_SLOTS } from '../limits.ts';
 import { BITSET_WORDS, frozenView, PortableWriter } from './portable.ts';
 import type { RoaringBitmap32 } from './roaring.ts';
 
+const BITSET_BYTES = BITSET_WORDS * 4;
 /** Positions of a page up to which sorting them beats clearing and scanning a page bitset. */
 const SORTED_POSITIONS_MAX = 256;
 
 /** A read-only bitmap of the slots. */
 export function unionOfSlots(slots: Uint32Array): RoaringBitmap32 {
-  const starts = new Uint32Array(PAGE_SLOTS + 1);
-  const positions = new Uint16Array(slots.length);
-  scatterByPage(slots, starts, positions);
   const writer = new PortableWriter();
-  const bitset = new Uint32Array(BITSET_WORDS);
-  const sorted = new Uint32Array(SORTED_POSITIONS_MAX);
-  for (let pageKey = 0; pageKey < PAGE_SLOTS; pageKey++) {
-    const from = starts[pageKey];
-    const to = starts[pageKey + 1];
-    if (from === to) continue;
-    if (to - from <= SORTED_POSITIONS_MAX) {
-      const page = positions.subarray(from, to).sort();
-      writer.addSlots(sorted, 0, uniqueSlots(page, pageKey * PAGE_SLOTS, sorted));
-    } else {
-      bitset.fill(0);
-      setPositions(bitset, positions, from, to);
-      writer.addBitset(pageKey, bitset, 0);
-    }
-  }
+  const counts = new Uint32Array(PAGE_SLOTS);
+  const pageCount = countByPage(slots, counts);
+  if (pageCount * BITSET_BYTES <= slots.length * 2) addByBitsets(slots, counts, pageCount, writer);
+  else addBySorting(slots, counts, writer);
   const bytes = new Uint8Array(writer.byteLength);
   writer.writeTo(bytes);
   return frozenView(bytes);
 }
 
-/** Positions within the page by page; page p ends up in positions[starts[p] … starts[p + 1]). */
-function scatterByPage(slots: Uint32Array, starts: Uint32Array, positions: Uint16Array): void {
-  for (let i = 0; i < slots.length; i++) starts[slots[i] >>> 16]++;
-  let sum = 0;
-  for (let page = 0; page <= PAGE_SLOTS; page++) {
-    sum += starts[page];
-    starts[page] = sum;
+/** Slots of each page; returns the number of pages with any. */
+function countByPage(slots: Uint32Array, counts: Uint32Array): number {
+  for (let i = 0; i < slots.length; i++) counts[slots[i] >>> 16]++;
+  let pageCount = 0;
+  for (let page = 0; page < PAGE_SLOTS; page++) if (counts[page] > 0) pageCount++;
+  return pageCount;
+}
+
+function addByBitsets(
+  slots: Uint32Array,
+  counts: Uint32Array,
+  pageCount: number,
+  writer: PortableWriter,
+): void {
+  const bitsets = new Uint32Array(pageCount * BITSET_WORDS);
+  const wordStarts = new Uint32Array(PAGE_SLOTS);
+  for (let page = 0, at = 0; page < PAGE_SLOTS; page++) {
+    wordStarts[page] = at;
+    if (counts[page] > 0) at += BITSET_WORDS;
   }
-  // Each start counts down from its page's end.
-  for (let i = slots.length - 1; i >= 0; i--) positions[--starts[slots[i] >>> 16]] = slots[i];
+  setSlots(bitsets, wordStarts, slots);
+  for (let page = 0; page < PAGE_SLOTS; page++) {
+    if (counts[page] > 0) writer.addBitset(page, bitsets, wordStarts[page]);
+  }
+}
+
+function setSlots(bitsets: Uint32Array, wordStarts: Uint32Array, slots: Uint32Array): void {
+  for (let i = 0; i < slots.length; i++) {
+    const slot = slots[i];
+    bitsets[wordStarts[slot >>> 16] + ((slot & 0xffff) >>> 5)] |= 1 << (slot & 31);
+  }
+}
+
+function addBySorting(slots: Uint32Array, counts: Uint32Array, writer: PortableWriter): void {
+  const positions = new Uint16Array(slots.length);
+  const ends = scatterByPage(slots, counts, positions);
+  const bitset = new Uint32Array(BITSET_WORDS);
+  const sorted = new Uint32Array(SORTED_POSITIONS_MAX);
+  for (let page = 0; page < PAGE_SLOTS; page++) {
+    const to = ends[page];
+    const from = to - counts[page];
+    if (from === to) continue;
+    if (to - from <= SORTED_POSITIONS_MAX) {
+      const unique = uniqueSlots(positions.subarray(from, to).sort(), page * PAGE_SLOTS, sorted);
+      writer.addSlots(sorted, 0, unique);
+    } else {
+      bitset.fill(0);
+      setPositions(bitset, positions, from, to);
+      writer.addBitset(page, bitset, 0);
+    }
+  }
+}
+
+/** Positions within their pages, page after page; returns where each page ends. */
+function scatterByPage(slots: Uint32Array, counts: Uint32Array, positions: Uint16Array): Uint32Array {
+  const cursors = new Uint32Array(PAGE_SLOTS);
+  for (let page = 1; page < PAGE_SLOTS; page++) cursors[page] = cursors[page - 1] + counts[page - 1];
+  for (let i = 0; i < slots.length; i++) positions[cursors[slots[i] >>> 16]++] = slots[i];
+  return cursors;
 }
 
 function uniqueSlots(sortedPositions: Uint16Array, base: number, target: Uint32Array): number {

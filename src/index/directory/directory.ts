@@ -24,6 +24,7 @@ import {
   encodeManifest,
   isSegmentFile,
   type Manifest,
+  type ManifestReading,
   manifestFile,
   TEMPORARY_PATTERN,
   versionOfFile,
@@ -291,7 +292,8 @@ async function readLatest(directory: string, known: KnownSegments): Promise<Late
   let readable = true;
   for (const version of await listVersions(directory)) {
     const file = manifestFile(version);
-    const reading = decodeManifest(await readFile(path.join(directory, file), 'utf8'), version);
+    const reading = await readManifest(directory, version);
+    if (reading === null) continue;
     if ('unknownFormat' in reading) throw unknownFormat(directory, file, reading.unknownFormat);
     if ('damage' in reading) {
       warnings.push(`${path.join(directory, file)}: ${reading.damage}`);
@@ -315,6 +317,16 @@ async function readLatest(directory: string, known: KnownSegments): Promise<Late
     });
   }
   return { latest, warnings, readable };
+}
+
+/** Null when the file is gone: to a reader without the lock, a version may be removed between two looks. */
+async function readManifest(directory: string, version: number): Promise<ManifestReading | null> {
+  try {
+    return decodeManifest(await readFile(path.join(directory, manifestFile(version)), 'utf8'), version);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return null;
+    throw error;
+  }
 }
 
 /** Without the lock the writer may remove a version while it is read; then a newer one is there. */
@@ -352,8 +364,8 @@ async function removeUnreferenced(directory: string): Promise<void> {
   for (const file of files) {
     const version = versionOfFile(file);
     if (version === null) continue;
-    const reading = decodeManifest(await readFile(path.join(directory, file), 'utf8'), version);
-    if (!('manifest' in reading)) return;
+    const reading = await readManifest(directory, version);
+    if (reading === null || !('manifest' in reading)) return;
     for (const segment of reading.manifest.segments) referenced.add(segment.file);
   }
   const garbage = files.filter(
