@@ -10,6 +10,9 @@ import { afterAll, beforeAll, expect } from 'vitest';
 /** What has just been closed may need a moment to be gone. */
 const GRACE_MS = 3000;
 
+/** Devices, and the compile cache that tsx reads in every thread it serves. */
+const NOT_OURS = /^\/(dev|proc)\/|\/tsx-\d+\//;
+
 const workers = new Set<Worker>();
 process.on('worker', (worker) => {
   workers.add(worker);
@@ -42,7 +45,7 @@ function openFiles(): string[] {
   return readdirSync('/proc/self/fd').flatMap((descriptor) => {
     try {
       const path = readlinkSync(`/proc/self/fd/${descriptor}`);
-      return path.startsWith('/') && !path.startsWith('/dev/') && !path.startsWith('/proc/') ? [path] : [];
+      return path.startsWith('/') && !NOT_OURS.test(path) ? [path] : [];
     } catch {
       return []; // closed since the directory was listed, as is the one of the listing itself
     }

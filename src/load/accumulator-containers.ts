@@ -35,11 +35,10 @@ export class ContainerStore {
     return this.#entryCount === 0;
   }
 
-  /** Takes over the bits of a page for one code and clears the bitset. */
-  takeBitset(code: number, pageKey: number, bitset: Pointer): void {
-    const { countBits, encodeArray, memory } = this.#kernels;
-    const cardinality = countBits(bitset);
+  /** Adds the page of one code. */
+  addBitset(code: number, pageKey: number, bitset: Pointer, cardinality: number): void {
     if (cardinality === 0) return;
+    const { encodeArray, memory } = this.#kernels;
     const isArray = cardinality <= ARRAY_CARDINALITY_MAX;
     const bytes = isArray ? cardinality * 2 : BITSET_BYTES;
     if (isArray) encodeArray(bitset, this.#scratch);
@@ -52,7 +51,6 @@ export class ContainerStore {
     this.#entries[entry + 2] = cardinality;
     this.#entries[entry + 3] = this.#bytesUsed;
     this.#bytesUsed += bytes;
-    memory.u8.fill(0, bitset, bitset + BITSET_BYTES);
   }
 
   /** Writes one bitmap per code as a part, keys[code] being its key, and empties the store. */

@@ -1,5 +1,6 @@
 /**
- * One filter field of a chunk. While it has few and small keys, rows set bits in one page bitset per key; the first key that does
+ * One filter field of a chunk. While it has few and small keys, the open page is a column of one-byte codes
+ * that becomes a bitset per key when it closes; the first key that does
  * not fit ends that for the chunk, and the field goes on as pairs. `many` fields and sparse slots are always pairs.
  *
  * For pairs that come page by page the union of their slots is kept too: nothing to set here, and much to compute from the merged
@@ -8,47 +9,52 @@
 import type { Pointer } from '../kernels/kernel-memory.ts';
 import type { Kernels } from '../kernels/kernels.ts';
 import { BITSET_BYTES, CODE_NONE, SMALL_KEYS } from '../kernels/page-kernels.ts';
+import { PAGE_SLOTS } from '../limits.ts';
 import { ContainerStore } from './accumulator-containers.ts';
 import { KIND_BITMAPS, KIND_PRESENT } from './accumulator-message.ts';
 import type { MessageWriter } from './accumulator-output.ts';
+import { PageBits } from './accumulator-page-bits.ts';
 import { PairBuffer, type PairScratch } from './accumulator-pairs.ts';
 
-/** Distinct keys of a field with a bitset each: 512 KiB, so that they stay in the second-level cache. */
-const BITSET_KEYS_MAX = 64;
+/** Distinct keys of a dense field: each costs a pass over 64 KiB per page, and pairs are faster beyond. */
+const CODES_MAX = 64;
 
 export class FilterAccumulator {
   readonly #kernels: Kernels;
   readonly #field: number;
   readonly #pairs: PairBuffer;
-  readonly #containers: ContainerStore;
+  /** Code by key, and code by position in the open page. */
   readonly #lookup: Pointer;
-  readonly #bitsets: Pointer;
-  /** Key of each bitset. */
+  readonly #codes: Pointer;
+  /** Key by code. */
   readonly #keys: number[] = [];
+  readonly #bitset: Pointer;
+  readonly #containers: ContainerStore;
   #isDense: boolean;
-  /** The bitsets hold bits of the open page. */
-  #isPageOpen = false;
+  /** The open page has codes. */
+  #hasCodes = false;
+  readonly #presentBits: PageBits;
   readonly #present: ContainerStore;
-  readonly #presentBits: Pointer;
-  #isPresentOpen = false;
+  /** The open page has pairs. */
+  #hasPairs = false;
   /** Every pair of the run is in `#present`. */
   #isPresentComplete = true;
 
-  constructor(kernels: Kernels, scratch: PairScratch, field: number, many: boolean) {
+  /** `touched`: see PageBits. */
+  constructor(kernels: Kernels, scratch: PairScratch, touched: Pointer, field: number, many: boolean) {
     const { memory } = kernels;
     this.#kernels = kernels;
     this.#field = field;
     this.#pairs = new PairBuffer(kernels, scratch, field);
     this.#containers = new ContainerStore(kernels);
+    this.#presentBits = new PageBits(kernels, touched);
     this.#present = new ContainerStore(kernels);
     this.#isDense = !many;
-    const bitsetCount = many ? 0 : BITSET_KEYS_MAX;
+    this.#bitset = memory.allocate(BITSET_BYTES);
     this.#lookup = memory.allocate(SMALL_KEYS);
-    this.#bitsets = memory.allocate(bitsetCount * BITSET_BYTES);
-    this.#presentBits = memory.allocate(BITSET_BYTES);
+    this.#codes = memory.allocate(PAGE_SLOTS);
     memory.u8.fill(CODE_NONE, this.#lookup, this.#lookup + SMALL_KEYS);
-    memory.u8.fill(0, this.#bitsets, this.#bitsets + bitsetCount * BITSET_BYTES);
-    memory.u8.fill(0, this.#presentBits, this.#presentBits + BITSET_BYTES);
+    memory.u8.fill(CODE_NONE, this.#codes, this.#codes + PAGE_SLOTS);
   }
 
   /** Rows of many pages. */
@@ -75,25 +81,34 @@ export class FilterAccumulator {
     from: number,
     to: number,
   ): void {
-    const first = this.#isDense ? this.#setBits(slots, keys, nulls, from, to) : from;
+    const first = this.#isDense ? this.#setCodes(slots, keys, nulls, from, to) : from;
     if (first === to) return;
     this.#pairs.add(writer, run, slots, keys, nulls, first, to);
-    if (!this.#isPresentComplete) return;
-    this.#kernels.setSlotBits(slots, nulls, first, to, this.#presentBits);
-    this.#isPresentOpen = true;
+    // The rows before are in the bitsets of their keys, or null.
+    if (this.#hasCodes && !this.#hasPairs) this.#presentBits.skipTouched();
+    this.#presentBits.add(slots, nulls, first, to);
+    this.#hasPairs = true;
   }
 
-  closePage(pageKey: number): void {
-    if (this.#isPageOpen) {
-      for (let code = 0; code < this.#keys.length; code++) {
-        this.#containers.takeBitset(code, pageKey, this.#bitsets + code * BITSET_BYTES);
+  /** `touchedCount`: bits of the touched slots of the page. */
+  closePage(pageKey: number, touchedCount: number): void {
+    const { codeBitset, memory } = this.#kernels;
+    if (this.#hasCodes) {
+      let left = touchedCount;
+      for (let code = 0; code < this.#keys.length && left > 0; code++) {
+        const count = codeBitset(this.#codes, code, this.#bitset);
+        this.#containers.addBitset(code, pageKey, this.#bitset, count);
+        left -= count;
       }
-      this.#isPageOpen = false;
+      memory.u8.fill(CODE_NONE, this.#codes, this.#codes + PAGE_SLOTS);
+      this.#hasCodes = false;
     }
-    if (this.#isPresentOpen) {
-      this.#present.takeBitset(0, pageKey, this.#presentBits);
-      this.#isPresentOpen = false;
+    if (!this.#hasPairs) return;
+    const present = this.#presentBits.close();
+    if (this.#isPresentComplete) {
+      this.#present.addBitset(0, pageKey, present, this.#kernels.countBits(present));
     }
+    this.#hasPairs = false;
   }
 
   /** The page is closed. */
@@ -106,26 +121,26 @@ export class FilterAccumulator {
   }
 
   /** Returns the row from which on the rows have to be pairs. */
-  #setBits(slots: Pointer, keys: Pointer, nulls: Pointer, from: number, to: number): number {
+  #setCodes(slots: Pointer, keys: Pointer, nulls: Pointer, from: number, to: number): number {
     const { memory } = this.#kernels;
     let at = from;
     while (at < to) {
-      at = this.#kernels.setKeyBits(slots, keys, nulls, at, to, this.#lookup, this.#bitsets);
-      if (at === to || this.#assignBitset(memory.u32[keys / 4 + at])) continue;
+      at = this.#kernels.setKeyCodes(slots, keys, nulls, at, to, this.#lookup, this.#codes);
+      if (at === to || this.#assignCode(memory.u32[keys / 4 + at])) continue;
       this.#isDense = false;
       // A field that overflows at once keeps no trace of the attempt, so all of it merges as pairs.
-      if (!this.#isPageOpen && this.#containers.isEmpty) {
-        memory.u8.fill(0, this.#bitsets, this.#bitsets + this.#keys.length * BITSET_BYTES);
+      if (!this.#hasCodes && this.#containers.isEmpty) {
+        memory.u8.fill(CODE_NONE, this.#codes, this.#codes + PAGE_SLOTS);
         return from;
       }
       break;
     }
-    this.#isPageOpen = true;
+    this.#hasCodes = true;
     return at;
   }
 
-  #assignBitset(key: number): boolean {
-    if (key >= SMALL_KEYS || this.#keys.length === BITSET_KEYS_MAX) return false;
+  #assignCode(key: number): boolean {
+    if (key >= SMALL_KEYS || this.#keys.length === CODES_MAX) return false;
     this.#kernels.memory.u8[this.#lookup + key] = this.#keys.length;
     this.#keys.push(key);
     return true;

@@ -7,6 +7,7 @@ import type { Kernels } from '../kernels/kernels.ts';
 import { BITSET_BYTES } from '../kernels/page-kernels.ts';
 import { PAGE_SLOTS } from '../limits.ts';
 import type { MessageWriter } from './accumulator-output.ts';
+import { PageBits } from './accumulator-page-bits.ts';
 
 const COLUMN_BYTES = PAGE_SLOTS * 4;
 /** Rows from which a page is smaller as a column with its bitset than as a list of 8 bytes a row. */
@@ -16,20 +17,20 @@ export class SortAccumulator {
   readonly #kernels: Kernels;
   readonly #field: number;
   readonly #column: Pointer;
-  readonly #present: Pointer;
+  readonly #bits: PageBits;
   readonly #slots: Pointer;
   readonly #keys: Pointer;
 
-  constructor(kernels: Kernels, field: number) {
+  /** `touched`: see PageBits. */
+  constructor(kernels: Kernels, touched: Pointer, field: number) {
     this.#kernels = kernels;
     this.#field = field;
+    this.#bits = new PageBits(kernels, touched);
     const { memory } = kernels;
-    // The bitset directly behind the column: the two are the layout of a page part.
-    this.#column = memory.allocate(COLUMN_BYTES + BITSET_BYTES);
-    this.#present = this.#column + COLUMN_BYTES;
+    this.#column = memory.allocate(COLUMN_BYTES);
     this.#slots = memory.allocate(COLUMN_ROWS_MIN * 4);
     this.#keys = memory.allocate(COLUMN_ROWS_MIN * 4);
-    memory.u8.fill(0, this.#column, this.#column + COLUMN_BYTES + BITSET_BYTES);
+    memory.u8.fill(0, this.#column, this.#column + COLUMN_BYTES);
   }
 
   /** Rows of many pages. */
@@ -54,23 +55,25 @@ export class SortAccumulator {
 
   /** Rows of one page, which stays open until `closePage`. */
   addPageRows(slots: Pointer, keys: Pointer, nulls: Pointer, from: number, to: number): void {
-    this.#kernels.scatterPage(slots, keys, nulls, from, to, this.#column, this.#present);
+    this.#kernels.scatterKeys(slots, keys, nulls, from, to, this.#column);
+    this.#bits.add(slots, nulls, from, to);
   }
 
   closePage(writer: MessageWriter, run: number, pageKey: number): void {
     const { countBits, takePage, memory } = this.#kernels;
     const column = this.#column;
-    const count = countBits(this.#present);
+    const present = this.#bits.close();
+    const count = countBits(present);
     if (count === 0) return;
     if (count < COLUMN_ROWS_MIN) {
-      takePage(column, this.#present, pageKey * PAGE_SLOTS, this.#slots, this.#keys);
+      takePage(column, present, pageKey * PAGE_SLOTS, this.#slots, this.#keys);
       this.#writeRows(writer, run, this.#slots, this.#keys, count);
-      memory.u8.fill(0, this.#present, this.#present + BITSET_BYTES);
       return;
     }
     const page = writer.addPage(run, this.#field, pageKey, count);
-    page.set(memory.u32.subarray(column / 4, column / 4 + page.length));
-    memory.u8.fill(0, column, column + COLUMN_BYTES + BITSET_BYTES);
+    page.set(memory.u32.subarray(column / 4, column / 4 + PAGE_SLOTS));
+    page.set(memory.u32.subarray(present / 4, present / 4 + BITSET_BYTES / 4), PAGE_SLOTS);
+    memory.u8.fill(0, column, column + COLUMN_BYTES);
   }
 
   #writeRows(writer: MessageWriter, run: number, slots: Pointer, keys: Pointer, count: number): void {

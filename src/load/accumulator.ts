@@ -8,7 +8,7 @@
  */
 import type { Pointer } from '../kernels/kernel-memory.ts';
 import type { Kernels } from '../kernels/kernels.ts';
-import { BITSET_BYTES, HISTOGRAM_BYTES, PAIR_BYTES } from '../kernels/page-kernels.ts';
+import { HISTOGRAM_BYTES, PAIR_BYTES } from '../kernels/page-kernels.ts';
 import { ContainerStore } from './accumulator-containers.ts';
 import { FilterAccumulator } from './accumulator-filter.ts';
 import {
@@ -21,6 +21,7 @@ import {
 import { MessageWriter } from './accumulator-output.ts';
 import { PairScratch } from './accumulator-pairs.ts';
 import { SortAccumulator } from './accumulator-sort.ts';
+import { TouchedPage } from './accumulator-touched.ts';
 
 /** The keys of one field in a batch, in kernel memory. */
 export interface BatchColumn {
@@ -58,19 +59,17 @@ export class ChunkAccumulator {
   readonly #options: AccumulatorOptions;
   readonly #fields: readonly FieldAccumulators[];
   readonly #touched: ContainerStore;
-  readonly #touchedBits: Pointer;
+  readonly #page: TouchedPage;
   readonly #writer = new MessageWriter();
   #rowCount = 0;
   #runSlotMin = 0;
   #runSlotMax = -1;
   #runSlotCount = 0;
-  /** The page whose bitsets are open, or −1. */
-  #pageKey = -1;
 
   readonly #hasMany: boolean;
   /** Rows of `many` fields have come page by page so far. */
   #isManyPaged = true;
-  #manyPageKey = -1;
+  readonly #manyPage: TouchedPage;
   #manySlotMax = 0;
 
   /** Allocates what lives as long as the chunk, so construct it before taking a mark that is released between batches. */
@@ -79,19 +78,22 @@ export class ChunkAccumulator {
     this.#options = options;
     this.#hasMany = options.fields.some((field) => field.many);
     this.#touched = new ContainerStore(kernels);
-    this.#touchedBits = kernels.memory.allocate(BITSET_BYTES);
-    kernels.memory.u8.fill(0, this.#touchedBits, this.#touchedBits + BITSET_BYTES);
+    this.#page = new TouchedPage(kernels);
+    this.#manyPage = new TouchedPage(kernels);
     const filterCount = options.fields.filter((field) => field.filter).length;
     const pairsPerField = Math.floor(PAIRS_TOTAL / Math.max(1, filterCount));
     const scratch = new PairScratch(
       kernels,
       filterCount === 0 ? 0 : Math.min(PAIRS_MAX, Math.max(PAIRS_MIN, pairsPerField)),
     );
-    this.#fields = options.fields.map((field, index) => ({
-      many: field.many,
-      filter: field.filter ? new FilterAccumulator(kernels, scratch, index, field.many) : null,
-      sort: field.sort ? new SortAccumulator(kernels, index) : null,
-    }));
+    this.#fields = options.fields.map(({ filter, sort, many }, index) => {
+      const touched = many ? this.#manyPage.bitset : this.#page.bitset;
+      return {
+        many,
+        filter: filter ? new FilterAccumulator(kernels, scratch, touched, index, many) : null,
+        sort: sort ? new SortAccumulator(kernels, touched, index) : null,
+      };
+    });
   }
 
   /** Adds rows in line order. `columns` follows the order of the fields. The memory of the batch is free after the call. */
@@ -133,13 +135,14 @@ export class ChunkAccumulator {
     while (at < rowCount) {
       const pageKey = memory.u32[slots / 4 + at] >>> 16;
       const end = pageEnd(slots, at, rowCount);
-      if (pageKey !== this.#manyPageKey) this.#closeManyPage();
-      this.#manyPageKey = pageKey;
+      if (pageKey !== this.#manyPage.key) this.#closeManyPage();
+      this.#manyPage.key = pageKey;
       for (let i = 0; i < columns.length; i++) {
         const { many, filter } = this.#fields[i];
         const { keys, nulls } = columns[i];
         if (many) filter?.addPageRows(this.#writer, NO_RUN, slots, keys, nulls, at, end);
       }
+      this.#manyPage.add(slots, at, end);
       at = end;
     }
   }
@@ -153,9 +156,11 @@ export class ChunkAccumulator {
   }
 
   #closeManyPage(): void {
-    if (this.#manyPageKey < 0) return;
-    for (const { many, filter } of this.#fields) if (many) filter?.closePage(this.#manyPageKey);
-    this.#manyPageKey = -1;
+    const page = this.#manyPage;
+    if (page.key < 0) return;
+    const count = page.count();
+    for (const { many, filter } of this.#fields) if (many) filter?.closePage(page.key, count);
+    page.clear();
   }
 
   /** Sorts a batch by slot, keeps the last row of each slot, and gathers the columns in that order. */
@@ -195,9 +200,9 @@ export class ChunkAccumulator {
     while (at < rowCount) {
       const pageKey = memory.u32[slots / 4 + at] >>> 16;
       const end = pageEnd(slots, at, rowCount);
-      if (pageKey !== this.#pageKey) {
+      if (pageKey !== this.#page.key) {
         // The rest of a batch after a dense page will fill up with the next batch, however few rows it has now.
-        const isRestAfterPage = this.#pageKey >= 0 && end === rowCount;
+        const isRestAfterPage = this.#page.key >= 0 && end === rowCount;
         this.#closePage();
         const dense = isRestAfterPage ? at : nextDensePage(slots, at, rowCount, DENSE_PAGE_ROWS_MIN);
         if (dense > at) {
@@ -205,7 +210,7 @@ export class ChunkAccumulator {
           at = dense;
           continue;
         }
-        this.#pageKey = pageKey;
+        this.#page.key = pageKey;
       }
       this.#addPageRows(slots, columns, at, end);
       at = end;
@@ -230,7 +235,6 @@ export class ChunkAccumulator {
   #addPageRows(slots: Pointer, columns: readonly BatchColumn[], from: number, to: number): void {
     const writer = this.#writer;
     const run = writer.runCount;
-    this.#kernels.setSlotBits(slots, 0, from, to, this.#touchedBits);
     for (let i = 0; i < columns.length; i++) {
       const { many, filter, sort } = this.#fields[i];
       if (many) continue;
@@ -238,17 +242,20 @@ export class ChunkAccumulator {
       filter?.addPageRows(writer, run, slots, keys, nulls, from, to);
       sort?.addPageRows(slots, keys, nulls, from, to);
     }
+    this.#page.add(slots, from, to);
   }
 
   #closePage(): void {
-    const pageKey = this.#pageKey;
-    if (pageKey < 0) return;
-    this.#pageKey = -1;
-    this.#touched.takeBitset(0, pageKey, this.#touchedBits);
-    for (const { filter, sort, many } of this.#fields) {
-      if (!many) filter?.closePage(pageKey);
-      sort?.closePage(this.#writer, this.#writer.runCount, pageKey);
+    const page = this.#page;
+    if (page.key < 0) return;
+    const count = page.count();
+    this.#touched.addBitset(0, page.key, page.bitset, count);
+    for (const { many, filter, sort } of this.#fields) {
+      if (many) continue;
+      filter?.closePage(page.key, count);
+      sort?.closePage(this.#writer, this.#writer.runCount, page.key);
     }
+    page.clear();
   }
 
   #closeRun(): void {

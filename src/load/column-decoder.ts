@@ -59,9 +59,10 @@ export class ColumnDecoder {
   constructor(kernels: Kernels, csv: CsvDialect, columns: readonly string[]) {
     this.#kernels = kernels;
     this.#columns = columns;
-    const { quote, escape, nullToken: token } = dialectBytes(csv);
-    this.#quote = quote;
-    this.#escape = escape;
+    const dialect = dialectBytes(csv);
+    const token = dialect.nullToken;
+    this.#quote = dialect.quote;
+    this.#escape = dialect.escape;
     this.#nullToken = kernels.memory.allocate(token.length + 1);
     this.#nullTokenBytes = token.length;
     kernels.memory.u8.set(token, this.#nullToken);

@@ -61,10 +61,17 @@ async function readFirst(source: Source, bytes: number): Promise<Buffer> {
 }
 
 function parseHeader(source: Source, sample: Buffer): string[] {
-  const { delimiter, quote, escape } = source.table.csv;
+  const { csv } = source.table;
   let records: string[][];
   try {
-    records = parse(sample, { to: 1, bom: true, delimiter, quote, escape, relax_column_count: true });
+    records = parse(sample, {
+      to: 1,
+      bom: true,
+      delimiter: csv.delimiter,
+      quote: csv.quote,
+      escape: csv.escape,
+      relax_column_count: true,
+    });
   } catch (cause) {
     throw headerError(source, 'cannot be read as a header', cause);
   }
