@@ -7,9 +7,9 @@ import type { Pointer } from './kernel-memory.ts';
 
 /** Bytes of a bitset over one page, and of one bit layer of a page. */
 export const BITSET_BYTES = 8192;
-/** Keys below this can have a bitset of their own (`setKeyBits`). */
+/** Keys below this can have a code in the column of a page (`setKeyCodes`). */
 export const SMALL_KEYS = 4096;
-/** Entry of the `setKeyBits` lookup for a key without bitset. */
+/** Entry of the `setKeyCodes` lookup for a key without code, and of the column where there is no value. */
 export const CODE_NONE = 255;
 /** Bytes `radixSortPairs` needs for its counters. */
 export const HISTOGRAM_BYTES = 3 * 2048 * 4;
@@ -28,16 +28,21 @@ export interface PageKernels {
   nextDensePage(slots: Pointer, from: number, to: number, rowsMin: number): number;
   /** ORs the rows into a bitset of one page; slots lie in one page. */
   setSlotBits(slots: Pointer, nulls: Pointer, from: number, to: number, bitset: Pointer): void;
-  /** The same, into bitset number `lookup[key]` of those at `bitsets`. Returns the first row whose key has none, else `to`. */
-  setKeyBits(
+  /**
+   * Code of each row's key, `lookup[key]`, into the code column of a page (u8[65536]); slots lie in one page. Returns the first row
+   * whose key has no code, else `to`.
+   */
+  setKeyCodes(
     slots: Pointer,
     keys: Pointer,
     nulls: Pointer,
     from: number,
     to: number,
     lookup: Pointer,
-    bitsets: Pointer,
+    codes: Pointer,
   ): number;
+  /** The bitset of the positions that hold the code; returns the number of its bits. */
+  codeBitset(codes: Pointer, code: number, bitset: Pointer): number;
 
   countBits(bitset: Pointer): number;
   /** Positions of the set bits, u16 each, in order. */
@@ -72,16 +77,8 @@ export interface PageKernels {
     slotsOut: Pointer,
     keysOut: Pointer,
   ): number;
-  /** Keys into the column of their page (u32[65536]), and their bits into `present`; slots lie in one page. */
-  scatterPage(
-    slots: Pointer,
-    keys: Pointer,
-    nulls: Pointer,
-    from: number,
-    to: number,
-    column: Pointer,
-    present: Pointer,
-  ): void;
+  /** Keys that are not null into the column of their page (u32[65536]); slots lie in one page. */
+  scatterKeys(slots: Pointer, keys: Pointer, nulls: Pointer, from: number, to: number, column: Pointer): void;
   /** Present slots of a page and their keys, which become 0 in the column. `base` is the first slot of the page. */
   takePage(column: Pointer, present: Pointer, base: number, slotsOut: Pointer, keysOut: Pointer): void;
 

@@ -2,7 +2,6 @@
 // when no row is null. Rows are [from, to).
 
 const PAGE_BITS: u32 = 16;
-const BITSET_BYTES_LOG2: u32 = 13;
 const SMALL_KEYS: u32 = 4096;
 const CODE_NONE: u32 = 255;
 
@@ -91,26 +90,44 @@ export function setSlotBits(slots: usize, nulls: usize, from: u32, to: u32, bits
   store<u32>(word, load<u32>(word) | bits);
 }
 
-// Sets the bit of each row in the bitset of its key: bitset number lookup[key] of those at `bitsets`. Stops at the first row
-// whose key has no bitset (4096 or larger, or 255 in the lookup) and returns it; returns `to` when it got through.
-export function setKeyBits(
+// Puts the code of each row's key, lookup[key], into the code column (u8[65536], CODE_NONE where absent) of the page; slots lie in one
+// page. Stops at the first row whose key has no code (4096 or larger, or CODE_NONE in the lookup) and returns it; returns `to` when it got
+// through. Plain stores, because a bit at a time each row would wait for the one before.
+export function setKeyCodes(
   slots: usize,
   keys: usize,
   nulls: usize,
   from: u32,
   to: u32,
   lookup: usize,
-  bitsets: usize,
+  codes: usize,
 ): u32 {
   for (let row = from; row < to; row++) {
-    if (nulls != 0 && load<u8>(nulls + (row as usize)) != 0) continue;
     const key = load<u32>(keys + ((row as usize) << 2));
-    if (key >= SMALL_KEYS) return row;
-    const code = load<u8>(lookup + (key as usize)) as u32;
-    if (code == CODE_NONE) return row;
-    const slot = load<u32>(slots + ((row as usize) << 2));
-    const word = bitsets + (code << BITSET_BYTES_LOG2) + (((slot & 0xffff) >> 5) << 2);
-    store<u32>(word, load<u32>(word) | (1 << (slot & 31)));
+    const code = load<u8>(lookup + ((key & (SMALL_KEYS - 1)) as usize)) as u32;
+    const isNull = nulls == 0 ? 0 : (load<u8>(nulls + (row as usize)) as u32);
+    if ((key >= SMALL_KEYS || code == CODE_NONE) && isNull == 0) return row;
+    const position = load<u32>(slots + ((row as usize) << 2)) & 0xffff;
+    store<u8>(codes + (position as usize), (code | (0 - isNull)) as u8);
   }
   return to;
+}
+
+// The bitset of the positions of a page that hold the code. Returns the number of its bits.
+export function codeBitset(codes: usize, code: u32, bitset: usize): u32 {
+  const wanted = i8x16.splat(code as i8);
+  let count: u64 = 0;
+  for (let at = codes; at < codes + 65536; at += 64) {
+    const low =
+      (i8x16.bitmask(i8x16.eq(v128.load(at), wanted)) as u32) |
+      ((i8x16.bitmask(i8x16.eq(v128.load(at, 16), wanted)) as u32) << 16);
+    const high =
+      (i8x16.bitmask(i8x16.eq(v128.load(at, 32), wanted)) as u32) |
+      ((i8x16.bitmask(i8x16.eq(v128.load(at, 48), wanted)) as u32) << 16);
+    const bits = (low as u64) | ((high as u64) << 32);
+    store<u64>(bitset, bits);
+    count += popcnt(bits);
+    bitset += 8;
+  }
+  return count as u32;
 }

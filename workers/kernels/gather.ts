@@ -31,22 +31,12 @@ export function compactValues(
   return kept as u32;
 }
 
-// Puts the keys of rows [from, to), all in one page, into its column (u32[65536]) and sets their bits in `present`.
-export function scatterPage(
-  slots: usize,
-  keys: usize,
-  nulls: usize,
-  from: u32,
-  to: u32,
-  column: usize,
-  present: usize,
-): void {
+// Puts the keys of rows [from, to) that are not null, all in one page, into its column (u32[65536]).
+export function scatterKeys(slots: usize, keys: usize, nulls: usize, from: u32, to: u32, column: usize): void {
   for (let row = from; row < to; row++) {
     if (nulls != 0 && load<u8>(nulls + (row as usize)) != 0) continue;
     const position = load<u32>(slots + ((row as usize) << 2)) & 0xffff;
     store<u32>(column + ((position as usize) << 2), load<u32>(keys + ((row as usize) << 2)));
-    const word = present + ((position >> 5) << 2);
-    store<u32>(word, load<u32>(word) | (1 << (position & 31)));
   }
 }
 

@@ -125,27 +125,29 @@ function increment(histogram: usize, digit: u32): void {
 // Sorted pairs to a directory: distinct keys, for each the index of its first slot, and the slots with equal pairs dropped.
 // The slots may overwrite the pairs. Returns the number of keys; starts[that number] is the number of slots.
 export function groupPairs(pairs: usize, count: u32, keys: usize, starts: usize, slots: usize): u32 {
-  let key: u32 = 0;
-  let previous: u64 = 0;
-  let keyCount: usize = 0;
-  let slotCount: usize = 0;
+  store<u32>(starts, 0);
+  if (count == 0) return 0;
+  let previous = load<u64>(pairs);
+  let keyAt = keys;
+  let endAt = starts + 4;
+  let slotCount: u32 = 1;
+  store<u32>(keyAt, (previous >> 32) as u32);
+  store<u32>(endAt, 1);
+  store<u32>(slots, previous as u32);
   const end = pairs + ((count as usize) << 3);
-  for (let at = pairs; at < end; at += 8) {
+  // Without branches: where keys have a few slots each, every other one would be mispredicted.
+  for (let at = pairs + 8; at < end; at += 8) {
     const pair = load<u64>(at);
-    if (at != pairs && pair == previous) continue;
+    const step = ((pair >> 32) != (previous >> 32) ? 4 : 0) as usize;
+    slotCount += pair != previous ? 1 : 0;
+    keyAt += step;
+    endAt += step;
+    store<u32>(keyAt, (pair >> 32) as u32);
+    store<u32>(endAt, slotCount);
+    store<u32>(slots + (((slotCount - 1) as usize) << 2), pair as u32);
     previous = pair;
-    const pairKey = (pair >> 32) as u32;
-    if (at == pairs || pairKey != key) {
-      key = pairKey;
-      store<u32>(keys + (keyCount << 2), key);
-      store<u32>(starts + (keyCount << 2), slotCount as u32);
-      keyCount++;
-    }
-    store<u32>(slots + (slotCount << 2), pair as u32);
-    slotCount++;
   }
-  store<u32>(starts + (keyCount << 2), slotCount as u32);
-  return keyCount as u32;
+  return ((endAt - starts) >> 2) as u32;
 }
 
 // Sorted (slot, row) pairs to the last row of each slot: slots and rows, in slot order. Returns their number.
