@@ -5,12 +5,21 @@
  *
  * The result equals that of the interpreter for every row, failures included.
  */
-import type { BinaryOperator, ColumnType, Expression } from './expression.ts';
-import { evaluateExpression, expressionRange } from './expression-interpreter.ts';
+import type { BinaryOperator, Expression } from './expression.ts';
+import * as comparisons from './expression-comparison-kernels.ts';
+import { foldConstants, integerConstant } from './expression-fold.ts';
 import * as kernels from './expression-kernels.ts';
+import { maskTestOf } from './expression-mask-test.ts';
 import * as nodes from './expression-nodes.ts';
+import {
+  BLOCK_ROWS,
+  type ColumnSource,
+  ComputingNode,
+  type Values,
+  type VectorNode,
+} from './expression-vector.ts';
 
-export type { ColumnSource, ColumnVector } from './expression-nodes.ts';
+export type { ColumnSource, ColumnVector } from './expression-vector.ts';
 
 /**
  * The values of a batch; rows that are null or failed hold any value. Owned by the compiled expression and overwritten by
@@ -18,7 +27,7 @@ export type { ColumnSource, ColumnVector } from './expression-nodes.ts';
  */
 export interface ResultVector {
   /** Integers: Float64Array (a bare column: as given); booleans: Uint8Array 0/1; strings: Uint32Array of codes. */
-  readonly values: nodes.Values;
+  readonly values: Values;
   /** 1 = null; null = no nulls. */
   readonly nulls: Uint8Array | null;
   /** 1 = the row failed with EXPRESSION_RANGE; null = none did. */
@@ -27,7 +36,7 @@ export interface ResultVector {
 
 export interface CompiledExpression {
   /** `columns` gives vectors of at least `rowCount` rows. */
-  evaluate(columns: nodes.ColumnSource, rowCount: number): ResultVector;
+  evaluate(columns: ColumnSource, rowCount: number): ResultVector;
 }
 
 /** Codes for the string literals: the dictionary that the string columns of the expression are encoded with. */
@@ -49,24 +58,24 @@ export function compileExpression(expression: Expression, strings: StringCodes):
 }
 
 class BlockwiseExpression implements CompiledExpression {
-  readonly #root: nodes.VectorNode;
-  #values: nodes.Values;
+  readonly #root: VectorNode;
+  #values: Values;
   #nulls = new Uint8Array(0);
   #errors = new Uint8Array(0);
 
-  constructor(root: nodes.VectorNode, values: nodes.Values) {
+  constructor(root: VectorNode, values: Values) {
     this.#root = root;
     this.#values = values;
   }
 
-  evaluate(columns: nodes.ColumnSource, rowCount: number): ResultVector {
+  evaluate(columns: ColumnSource, rowCount: number): ResultVector {
     const root = this.#root;
     this.#reserve(rowCount);
     let someNull = false;
     let someError = false;
     root.bind(columns);
-    for (let start = 0; start < rowCount; start += nodes.BLOCK_ROWS) {
-      const count = Math.min(nodes.BLOCK_ROWS, rowCount - start);
+    for (let start = 0; start < rowCount; start += BLOCK_ROWS) {
+      const count = Math.min(BLOCK_ROWS, rowCount - start);
       root.run(start, count);
       if (root.values !== this.#values) {
         this.#values.set(root.values.subarray(root.offset, root.offset + count), start);
@@ -95,26 +104,26 @@ class BlockwiseExpression implements CompiledExpression {
 
   #reserve(rowCount: number): void {
     if (this.#values.length >= rowCount) return;
-    this.#values = new (this.#values.constructor as new (length: number) => nodes.Values)(rowCount);
+    this.#values = new (this.#values.constructor as new (length: number) => Values)(rowCount);
     this.#nulls = new Uint8Array(rowCount);
     this.#errors = new Uint8Array(rowCount);
-    if (this.#root instanceof nodes.ComputingNode) this.#root.writeTo(this.#values);
+    if (this.#root instanceof ComputingNode) this.#root.writeTo(this.#values);
   }
 }
 
-function newValues(type: Expression['type'], length: number): nodes.Values {
+function newValues(type: Expression['type'], length: number): Values {
   if (type === 'integer') return new Float64Array(length);
   return type === 'boolean' ? new Uint8Array(length) : new Uint32Array(length);
 }
 
-function compile(expression: Expression, strings: StringCodes): nodes.VectorNode {
-  const folded = fold(expression);
+function compile(expression: Expression, strings: StringCodes): VectorNode {
+  const folded = foldConstants(expression);
   const masked = maskTestOf(folded);
   if (masked !== null) return new nodes.MaskTestNode(columnNode(masked.column), masked.mask, masked.wanted);
   switch (folded.kind) {
     case 'column': {
       const column = columnNode(folded);
-      return folded.type === 'integer' ? new nodes.IntegerColumnNode(column) : column;
+      return folded.type === 'integer' ? new nodes.IntegerColumnNode(column, null) : column;
     }
     case 'literal':
       return compileLiteral(folded, strings);
@@ -128,61 +137,32 @@ function compile(expression: Expression, strings: StringCodes): nodes.VectorNode
 }
 
 /** What `expression.type` says of the node's values, for the type checker: see `newValues`. */
-function compileAs<V extends nodes.Values>(
-  expression: Expression,
-  strings: StringCodes,
-): nodes.VectorNode<V> {
-  return compile(expression, strings) as nodes.VectorNode as nodes.VectorNode<V>;
+function compileAs<V extends Values>(expression: Expression, strings: StringCodes): VectorNode<V> {
+  return compile(expression, strings) as VectorNode as VectorNode<V>;
 }
 
 function columnNode(column: Expression & { kind: 'column' }): nodes.ColumnNode {
   return new nodes.ColumnNode(column.name, column.columnType);
 }
 
-/** A subtree without columns becomes its value. One that fails stays, so that its rows fail where it is evaluated. */
-function fold(expression: Expression): Expression {
-  if (expression.kind === 'literal' || readsColumns(expression)) return expression;
-  const value = evaluateExpression(expression, noColumns);
-  return value === expressionRange ? expression : { kind: 'literal', value, type: expression.type };
-}
-
-function noColumns(): null {
-  return null;
-}
-
-function readsColumns(expression: Expression): boolean {
-  switch (expression.kind) {
-    case 'column':
-      return true;
-    case 'literal':
-      return false;
-    case 'unary':
-      return readsColumns(expression.operand);
-    case 'binary':
-      return readsColumns(expression.left) || readsColumns(expression.right);
-    case 'call':
-      return expression.arguments.some(readsColumns);
-  }
-}
-
-function compileLiteral(literal: Expression & { kind: 'literal' }, strings: StringCodes): nodes.VectorNode {
+function compileLiteral(literal: Expression & { kind: 'literal' }, strings: StringCodes): VectorNode {
   const { value, type } = literal;
-  const block = newValues(type, nodes.BLOCK_ROWS);
+  const block = newValues(type, BLOCK_ROWS);
   if (value !== null) block.fill(typeof value === 'string' ? strings.codeOf(value) : Number(value));
   return new nodes.LiteralNode(block, value === null);
 }
 
-function compileUnary(expression: Expression & { kind: 'unary' }, strings: StringCodes): nodes.VectorNode {
+function compileUnary(expression: Expression & { kind: 'unary' }, strings: StringCodes): VectorNode {
   if (expression.operator === '!') return new nodes.NotNode(compileAs(expression.operand, strings));
   // -x is 0 - x, and ~x is -1 - x.
   const from = new nodes.LiteralNode(
-    new Float64Array(nodes.BLOCK_ROWS).fill(expression.operator === '-' ? 0 : -1),
+    new Float64Array(BLOCK_ROWS).fill(expression.operator === '-' ? 0 : -1),
     false,
   );
   return new nodes.IntegerNode(kernels.subtract, from, compileAs(expression.operand, strings));
 }
 
-function compileBinary(expression: Expression & { kind: 'binary' }, strings: StringCodes): nodes.VectorNode {
+function compileBinary(expression: Expression & { kind: 'binary' }, strings: StringCodes): VectorNode {
   const { operator } = expression;
   switch (operator) {
     case '&&':
@@ -209,12 +189,12 @@ function compileBinary(expression: Expression & { kind: 'binary' }, strings: Str
 type Comparison = '==' | '!=' | '<' | '<=' | '>' | '>=';
 
 const constantComparisons = {
-  '==': kernels.equalConstant,
-  '!=': kernels.notEqualConstant,
-  '<': kernels.lessConstant,
-  '<=': kernels.lessOrEqualConstant,
-  '>': kernels.greaterConstant,
-  '>=': kernels.greaterOrEqualConstant,
+  '==': comparisons.equalConstant,
+  '!=': comparisons.notEqualConstant,
+  '<': comparisons.lessConstant,
+  '<=': comparisons.lessOrEqualConstant,
+  '>': comparisons.greaterConstant,
+  '>=': comparisons.greaterOrEqualConstant,
 } as const;
 
 /** `a op b` as `b op' a`. */
@@ -231,7 +211,7 @@ function compileComparison(
   operator: Comparison,
   expression: Expression & { kind: 'binary' },
   strings: StringCodes,
-): nodes.VectorNode {
+): VectorNode {
   const { left, right } = expression;
   const rightConstant = integerConstant(right);
   if (rightConstant !== null) {
@@ -253,30 +233,27 @@ function compileComparison(
   const second = compileAs<Float64Array>(right, strings);
   switch (operator) {
     case '==':
-      return new nodes.ComparisonNode(kernels.equal, first, second);
+      return new nodes.ComparisonNode(comparisons.equal, first, second);
     case '!=':
-      return new nodes.ComparisonNode(kernels.notEqual, first, second);
+      return new nodes.ComparisonNode(comparisons.notEqual, first, second);
     case '<':
-      return new nodes.ComparisonNode(kernels.less, first, second);
+      return new nodes.ComparisonNode(comparisons.less, first, second);
     case '<=':
-      return new nodes.ComparisonNode(kernels.lessOrEqual, first, second);
+      return new nodes.ComparisonNode(comparisons.lessOrEqual, first, second);
     case '>':
-      return new nodes.ComparisonNode(kernels.less, second, first);
+      return new nodes.ComparisonNode(comparisons.less, second, first);
     case '>=':
-      return new nodes.ComparisonNode(kernels.lessOrEqual, second, first);
+      return new nodes.ComparisonNode(comparisons.lessOrEqual, second, first);
   }
 }
 
 /** `==` and `!=` of strings and booleans. */
-function compileEquality(
-  expression: Expression & { kind: 'binary' },
-  strings: StringCodes,
-): nodes.VectorNode {
+function compileEquality(expression: Expression & { kind: 'binary' }, strings: StringCodes): VectorNode {
   const { left, right } = expression;
-  let node: nodes.VectorNode<Uint8Array>;
+  let node: VectorNode<Uint8Array>;
   if (left.type === 'boolean') {
     node = new nodes.ComparisonNode(
-      kernels.equalBoolean,
+      comparisons.equalBoolean,
       compileAs<Uint8Array>(left, strings),
       compileAs<Uint8Array>(right, strings),
     );
@@ -285,8 +262,12 @@ function compileEquality(
     const codes = compileAs<Uint32Array>(operand, strings);
     node =
       literal.kind === 'literal' && typeof literal.value === 'string'
-        ? new nodes.ComparisonConstantNode(kernels.equalCodeConstant, codes, strings.codeOf(literal.value))
-        : new nodes.ComparisonNode(kernels.equalCode, codes, compileAs<Uint32Array>(literal, strings));
+        ? new nodes.ComparisonConstantNode(
+            comparisons.equalCodeConstant,
+            codes,
+            strings.codeOf(literal.value),
+          )
+        : new nodes.ComparisonNode(comparisons.equalCode, codes, compileAs<Uint32Array>(literal, strings));
   }
   return expression.operator === '==' ? node : new nodes.NotNode(node);
 }
@@ -308,7 +289,7 @@ function compileArithmetic(
   operator: BinaryOperator,
   expression: Expression & { kind: 'binary' },
   strings: StringCodes,
-): nodes.VectorNode {
+): VectorNode {
   const commutes = operator === '+' || operator === '*' || operator === '&';
   const leftConstant = commutes ? integerConstant(expression.left) : null;
   const [left, right] =
@@ -343,17 +324,17 @@ function withConstant(
   }
 }
 
-function compileCall(expression: Expression & { kind: 'call' }, strings: StringCodes): nodes.VectorNode {
+function compileCall(expression: Expression & { kind: 'call' }, strings: StringCodes): VectorNode {
   const operands = expression.arguments;
   switch (expression.name) {
     case 'isNull':
       return new nodes.IsNullNode(compile(operands[0], strings));
     case 'max':
-      return chain(operands, strings, (left: nodes.VectorNode<Float64Array>, right) => {
+      return chain(operands, strings, (left: VectorNode<Float64Array>, right) => {
         return new nodes.IntegerNode(kernels.maximum, left, right);
       });
     case 'min':
-      return chain(operands, strings, (left: nodes.VectorNode<Float64Array>, right) => {
+      return chain(operands, strings, (left: VectorNode<Float64Array>, right) => {
         return new nodes.IntegerNode(kernels.minimum, left, right);
       });
     case 'coalesce':
@@ -361,98 +342,37 @@ function compileCall(expression: Expression & { kind: 'call' }, strings: StringC
   }
 }
 
-function compileCoalesce(expression: Expression & { kind: 'call' }, strings: StringCodes): nodes.VectorNode {
+function compileCoalesce(expression: Expression & { kind: 'call' }, strings: StringCodes): VectorNode {
   const operands = expression.arguments;
-  const rows = nodes.BLOCK_ROWS;
+  const rows = BLOCK_ROWS;
   switch (expression.type) {
-    case 'integer':
-      return chain(operands, strings, (left: nodes.VectorNode<Float64Array>, right) => {
+    case 'integer': {
+      const [first, second] = operands;
+      const fill = operands.length === 2 && first.kind === 'column' ? integerConstant(second) : null;
+      if (fill !== null && first.kind === 'column') {
+        return new nodes.IntegerColumnNode(columnNode(first), fill);
+      }
+      return chain(operands, strings, (left: VectorNode<Float64Array>, right) => {
         return new nodes.CoalesceNode(kernels.chooseFloat64, left, right, new Float64Array(rows));
       });
+    }
     case 'boolean':
-      return chain(operands, strings, (left: nodes.VectorNode<Uint8Array>, right) => {
+      return chain(operands, strings, (left: VectorNode<Uint8Array>, right) => {
         return new nodes.CoalesceNode(kernels.chooseUint8, left, right, new Uint8Array(rows));
       });
     case 'string':
-      return chain(operands, strings, (left: nodes.VectorNode<Uint32Array>, right) => {
+      return chain(operands, strings, (left: VectorNode<Uint32Array>, right) => {
         return new nodes.CoalesceNode(kernels.chooseUint32, left, right, new Uint32Array(rows));
       });
   }
 }
 
 /** `f(a, b, c)` as `f(f(a, b), c)`. */
-function chain<V extends nodes.Values>(
+function chain<V extends Values>(
   operands: readonly Expression[],
   strings: StringCodes,
-  combine: (left: nodes.VectorNode<V>, right: nodes.VectorNode<V>) => nodes.VectorNode<V>,
-): nodes.VectorNode {
+  combine: (left: VectorNode<V>, right: VectorNode<V>) => VectorNode<V>,
+): VectorNode {
   const [first, ...others] = operands.map((operand) => compileAs<V>(operand, strings));
-  return others.reduce(combine, first) as nodes.VectorNode;
-}
-
-function integerConstant(expression: Expression): number | null {
-  const folded = fold(expression);
-  return folded.kind === 'literal' && typeof folded.value === 'number' ? folded.value : null;
-}
-
-// Tests of bits
-
-interface MaskTest {
-  readonly column: Expression & { kind: 'column'; columnType: ColumnType };
-  /** 32-bit patterns, from 0 to 2^32 − 1; `wanted` has no bit outside `mask`. */
-  readonly mask: number;
-  readonly wanted: number;
-}
-
-/** The expression as one `(column & mask) == wanted` within the low 32 bits, or null. */
-function maskTestOf(expression: Expression): MaskTest | null {
-  if (expression.kind !== 'binary') return null;
-  if (expression.operator === '&&') {
-    const left = maskTestOf(expression.left);
-    const right = left === null ? null : maskTestOf(expression.right);
-    return left === null || right === null ? null : bothMaskTests(left, right);
-  }
-  if (expression.operator !== '==' && expression.operator !== '!=') return null;
-  const constant = integerConstant(expression.right);
-  const bits = constant === null ? null : bitsOf(expression.left);
-  if (bits === null || constant === null || constant < 0 || constant > 0xffffffff) return null;
-  const shifted = constant * 2 ** bits.shift;
-  if (shifted > 0xffffffff || (shifted & ~bits.mask) !== 0) return null;
-  if (expression.operator === '==') return { ...bits, wanted: shifted };
-  // Of a single bit, not having one value is having the other.
-  const singleBit = (bits.mask & (bits.mask - 1)) === 0;
-  return singleBit ? { ...bits, wanted: (shifted ^ bits.mask) >>> 0 } : null;
-}
-
-/** Null is null in both and in their `&&`, so one column's tests may share a loop. */
-function bothMaskTests(left: MaskTest, right: MaskTest): MaskTest | null {
-  if (left.column.name !== right.column.name || left.column.columnType !== right.column.columnType)
-    return null;
-  const shared = left.mask & right.mask;
-  if ((left.wanted & shared) !== (right.wanted & shared)) return null;
-  return {
-    column: left.column,
-    mask: (left.mask | right.mask) >>> 0,
-    wanted: (left.wanted | right.wanted) >>> 0,
-  };
-}
-
-/** `column & m` and `column >> n & m`, either way round, as a mask over the unshifted column. */
-function bitsOf(expression: Expression): { column: MaskTest['column']; mask: number; shift: number } | null {
-  if (expression.kind !== 'binary' || expression.operator !== '&') return null;
-  const rightConstant = integerConstant(expression.right);
-  const constant = rightConstant ?? integerConstant(expression.left);
-  const operand = rightConstant === null ? expression.right : expression.left;
-  if (constant === null || constant <= 0) return null;
-  let column = operand;
-  let shift = 0;
-  if (operand.kind === 'binary' && operand.operator === '>>') {
-    const count = integerConstant(operand.right);
-    if (count === null || count < 0 || count > 31) return null;
-    column = operand.left;
-    shift = count;
-  }
-  const mask = constant * 2 ** shift;
-  if (column.kind !== 'column' || mask > 0xffffffff) return null;
-  return { column, mask, shift };
+  return others.reduce(combine, first) as VectorNode;
 }

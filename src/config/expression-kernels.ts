@@ -25,25 +25,6 @@ export type IntegerConstantKernel = (
   count: number,
 ) => number;
 
-export type ComparisonKernel<V> = (
-  left: V,
-  leftOffset: number,
-  right: V,
-  rightOffset: number,
-  target: Uint8Array,
-  targetOffset: number,
-  count: number,
-) => void;
-
-export type ComparisonConstantKernel<V> = (
-  left: V,
-  leftOffset: number,
-  right: number,
-  target: Uint8Array,
-  targetOffset: number,
-  count: number,
-) => void;
-
 const MAX = Number.MAX_SAFE_INTEGER;
 const TWO_32 = 0x1_0000_0000;
 
@@ -52,7 +33,7 @@ const powers = Float64Array.from({ length: 65 }, (_, exponent) => 2 ** exponent)
 
 /** 2^count for a shift, NaN for a negative count. */
 export function shiftFactor(count: number): number {
-  return count >= 0 ? powers[count > 64 ? 64 : count] : Number.NaN;
+  return count >= 0 ? powers[Math.min(count, 64)] : Number.NaN;
 }
 
 // Columns to integers
@@ -73,6 +54,36 @@ export function widenInt32(
   count: number,
 ): void {
   for (let i = 0; i < count; i++) target[i] = source[sourceOffset + i];
+}
+
+/** Widens, and nulls become `fill`. Without a branch, which only the finite garbage of an integer array allows. */
+export function fillUint32(
+  source: Uint32Array,
+  sourceOffset: number,
+  nulls: Uint8Array,
+  fill: number,
+  target: Float64Array,
+  count: number,
+): void {
+  for (let i = 0; i < count; i++) {
+    const isNull = nulls[sourceOffset + i];
+    target[i] = source[sourceOffset + i] * (1 - isNull) + fill * isNull;
+  }
+}
+
+/** `source` and `target` may be one array. */
+export function fillFloat64(
+  source: Float64Array,
+  sourceOffset: number,
+  nulls: Uint8Array,
+  nullsOffset: number,
+  fill: number,
+  target: Float64Array,
+  count: number,
+): void {
+  for (let i = 0; i < count; i++) {
+    target[i] = nulls[nullsOffset + i] === 0 ? source[sourceOffset + i] : fill;
+  }
 }
 
 // Arithmetic. `+ 0` turns -0 into 0.
@@ -185,11 +196,14 @@ export const remainder: IntegerKernel = (
   return failed;
 };
 
+// Without a branch: which operand is larger is often a coin toss, and a mispredicted branch costs four times the loop.
+
 export const maximum: IntegerKernel = (left, leftOffset, right, rightOffset, target, targetOffset, count) => {
   for (let i = 0; i < count; i++) {
     const x = left[leftOffset + i];
     const y = right[rightOffset + i];
-    target[targetOffset + i] = y > x ? y : x;
+    const first = Number(x > y);
+    target[targetOffset + i] = x * first + y * (1 - first);
   }
   return 0;
 };
@@ -198,7 +212,8 @@ export const minimum: IntegerKernel = (left, leftOffset, right, rightOffset, tar
   for (let i = 0; i < count; i++) {
     const x = left[leftOffset + i];
     const y = right[rightOffset + i];
-    target[targetOffset + i] = y < x ? y : x;
+    const first = Number(x < y);
+    target[targetOffset + i] = x * first + y * (1 - first);
   }
   return 0;
 };
@@ -295,212 +310,6 @@ function high(value: number): number {
   return Math.floor(value / TWO_32);
 }
 
-// Comparison of integers
-
-export const less: ComparisonKernel<Float64Array> = (
-  left,
-  leftOffset,
-  right,
-  rightOffset,
-  target,
-  targetOffset,
-  count,
-) => {
-  for (let i = 0; i < count; i++) {
-    target[targetOffset + i] = left[leftOffset + i] < right[rightOffset + i] ? 1 : 0;
-  }
-};
-
-export const lessOrEqual: ComparisonKernel<Float64Array> = (
-  left,
-  leftOffset,
-  right,
-  rightOffset,
-  target,
-  targetOffset,
-  count,
-) => {
-  for (let i = 0; i < count; i++) {
-    target[targetOffset + i] = left[leftOffset + i] <= right[rightOffset + i] ? 1 : 0;
-  }
-};
-
-export const equal: ComparisonKernel<Float64Array> = (
-  left,
-  leftOffset,
-  right,
-  rightOffset,
-  target,
-  targetOffset,
-  count,
-) => {
-  for (let i = 0; i < count; i++) {
-    target[targetOffset + i] = left[leftOffset + i] === right[rightOffset + i] ? 1 : 0;
-  }
-};
-
-export const notEqual: ComparisonKernel<Float64Array> = (
-  left,
-  leftOffset,
-  right,
-  rightOffset,
-  target,
-  targetOffset,
-  count,
-) => {
-  for (let i = 0; i < count; i++) {
-    target[targetOffset + i] = left[leftOffset + i] === right[rightOffset + i] ? 0 : 1;
-  }
-};
-
-export const lessConstant: ComparisonConstantKernel<Float64Array> = (
-  left,
-  leftOffset,
-  right,
-  target,
-  targetOffset,
-  count,
-) => {
-  for (let i = 0; i < count; i++) target[targetOffset + i] = left[leftOffset + i] < right ? 1 : 0;
-};
-
-export const lessOrEqualConstant: ComparisonConstantKernel<Float64Array> = (
-  left,
-  leftOffset,
-  right,
-  target,
-  targetOffset,
-  count,
-) => {
-  for (let i = 0; i < count; i++) target[targetOffset + i] = left[leftOffset + i] <= right ? 1 : 0;
-};
-
-export const greaterConstant: ComparisonConstantKernel<Float64Array> = (
-  left,
-  leftOffset,
-  right,
-  target,
-  targetOffset,
-  count,
-) => {
-  for (let i = 0; i < count; i++) target[targetOffset + i] = left[leftOffset + i] > right ? 1 : 0;
-};
-
-export const greaterOrEqualConstant: ComparisonConstantKernel<Float64Array> = (
-  left,
-  leftOffset,
-  right,
-  target,
-  targetOffset,
-  count,
-) => {
-  for (let i = 0; i < count; i++) target[targetOffset + i] = left[leftOffset + i] >= right ? 1 : 0;
-};
-
-export const equalConstant: ComparisonConstantKernel<Float64Array> = (
-  left,
-  leftOffset,
-  right,
-  target,
-  targetOffset,
-  count,
-) => {
-  for (let i = 0; i < count; i++) target[targetOffset + i] = left[leftOffset + i] === right ? 1 : 0;
-};
-
-export const notEqualConstant: ComparisonConstantKernel<Float64Array> = (
-  left,
-  leftOffset,
-  right,
-  target,
-  targetOffset,
-  count,
-) => {
-  for (let i = 0; i < count; i++) target[targetOffset + i] = left[leftOffset + i] === right ? 0 : 1;
-};
-
-// Comparison of string codes and of booleans
-
-export const equalCode: ComparisonKernel<Uint32Array> = (
-  left,
-  leftOffset,
-  right,
-  rightOffset,
-  target,
-  targetOffset,
-  count,
-) => {
-  for (let i = 0; i < count; i++) {
-    target[targetOffset + i] = left[leftOffset + i] === right[rightOffset + i] ? 1 : 0;
-  }
-};
-
-export const equalCodeConstant: ComparisonConstantKernel<Uint32Array> = (
-  left,
-  leftOffset,
-  right,
-  target,
-  targetOffset,
-  count,
-) => {
-  for (let i = 0; i < count; i++) target[targetOffset + i] = left[leftOffset + i] === right ? 1 : 0;
-};
-
-export const equalBoolean: ComparisonKernel<Uint8Array> = (
-  left,
-  leftOffset,
-  right,
-  rightOffset,
-  target,
-  targetOffset,
-  count,
-) => {
-  for (let i = 0; i < count; i++) {
-    target[targetOffset + i] = left[leftOffset + i] === right[rightOffset + i] ? 1 : 0;
-  }
-};
-
-// Masks: `(column & mask) === wanted` on the low 32 bits, once per kind of column
-
-export function maskTestFloat64(
-  source: Float64Array,
-  sourceOffset: number,
-  mask: number,
-  wanted: number,
-  target: Uint8Array,
-  targetOffset: number,
-  count: number,
-): void {
-  for (let i = 0; i < count; i++)
-    target[targetOffset + i] = (source[sourceOffset + i] & mask) === wanted ? 1 : 0;
-}
-
-export function maskTestInt32(
-  source: Int32Array,
-  sourceOffset: number,
-  mask: number,
-  wanted: number,
-  target: Uint8Array,
-  targetOffset: number,
-  count: number,
-): void {
-  for (let i = 0; i < count; i++)
-    target[targetOffset + i] = (source[sourceOffset + i] & mask) === wanted ? 1 : 0;
-}
-
-export function maskTestUint32(
-  source: Uint32Array,
-  sourceOffset: number,
-  mask: number,
-  wanted: number,
-  target: Uint8Array,
-  targetOffset: number,
-  count: number,
-): void {
-  for (let i = 0; i < count; i++)
-    target[targetOffset + i] = (source[sourceOffset + i] & mask) === wanted ? 1 : 0;
-}
-
 // Choice between two values by a null flag
 
 export function chooseFloat64(
@@ -551,112 +360,7 @@ export function chooseUint8(
   }
 }
 
-// Bytes: booleans and flags
-
-export const andBytes: ComparisonKernel<Uint8Array> = (
-  left,
-  leftOffset,
-  right,
-  rightOffset,
-  target,
-  targetOffset,
-  count,
-) => {
-  for (let i = 0; i < count; i++) target[targetOffset + i] = left[leftOffset + i] & right[rightOffset + i];
-};
-
-export const orBytes: ComparisonKernel<Uint8Array> = (
-  left,
-  leftOffset,
-  right,
-  rightOffset,
-  target,
-  targetOffset,
-  count,
-) => {
-  for (let i = 0; i < count; i++) target[targetOffset + i] = left[leftOffset + i] | right[rightOffset + i];
-};
-
-export function invertBytes(
-  source: Uint8Array,
-  sourceOffset: number,
-  target: Uint8Array,
-  targetOffset: number,
-  count: number,
-): void {
-  for (let i = 0; i < count; i++) target[targetOffset + i] = (source[sourceOffset + i] & 1) ^ 1;
-}
-
-/**
- * Flags of the right operand that count: those of rows whose left operand leaves the result open, because it is null or
- * not `deciding`. `target` becomes `left flags | open & right flags`.
- */
-export function orFlagsWhereOpen(
-  values: Uint8Array,
-  valuesOffset: number,
-  nulls: Uint8Array,
-  nullsOffset: number,
-  deciding: number,
-  leftFlags: Uint8Array,
-  leftFlagsOffset: number,
-  rightFlags: Uint8Array,
-  rightFlagsOffset: number,
-  target: Uint8Array,
-  count: number,
-): void {
-  for (let i = 0; i < count; i++) {
-    const open = nulls[nullsOffset + i] | ((values[valuesOffset + i] & 1) ^ deciding);
-    target[i] = leftFlags[leftFlagsOffset + i] | (open & rightFlags[rightFlagsOffset + i]);
-  }
-}
-
-/** Three-valued `&&`: false decides, else null wins. Values of null rows are 1 afterwards. */
-export function andWithNulls(
-  left: Uint8Array,
-  leftOffset: number,
-  leftNulls: Uint8Array,
-  leftNullsOffset: number,
-  right: Uint8Array,
-  rightOffset: number,
-  rightNulls: Uint8Array,
-  rightNullsOffset: number,
-  target: Uint8Array,
-  targetOffset: number,
-  targetNulls: Uint8Array,
-  count: number,
-): void {
-  for (let i = 0; i < count; i++) {
-    const leftNull = leftNulls[leftNullsOffset + i];
-    const rightNull = rightNulls[rightNullsOffset + i];
-    const value = (left[leftOffset + i] | leftNull) & (right[rightOffset + i] | rightNull) & 1;
-    target[targetOffset + i] = value;
-    targetNulls[i] = value & (leftNull | rightNull);
-  }
-}
-
-/** Three-valued `||`: true decides, else null wins. Values of null rows are 0 afterwards. */
-export function orWithNulls(
-  left: Uint8Array,
-  leftOffset: number,
-  leftNulls: Uint8Array,
-  leftNullsOffset: number,
-  right: Uint8Array,
-  rightOffset: number,
-  rightNulls: Uint8Array,
-  rightNullsOffset: number,
-  target: Uint8Array,
-  targetOffset: number,
-  targetNulls: Uint8Array,
-  count: number,
-): void {
-  for (let i = 0; i < count; i++) {
-    const leftNull = leftNulls[leftNullsOffset + i];
-    const rightNull = rightNulls[rightNullsOffset + i];
-    const value = ((left[leftOffset + i] & ~leftNull) | (right[rightOffset + i] & ~rightNull)) & 1;
-    target[targetOffset + i] = value;
-    targetNulls[i] = (value ^ 1) & (leftNull | rightNull);
-  }
-}
+// Failures
 
 /** Sets the flag of every row that is not null and whose value is out of range. Returns 1 when there was one. */
 export function flagOutOfRange(

@@ -11,7 +11,7 @@ import {
   evaluateExpression,
   expressionRange,
 } from '../../src/config/expression-interpreter.ts';
-import { BLOCK_ROWS } from '../../src/config/expression-nodes.ts';
+import { BLOCK_ROWS } from '../../src/config/expression-vector.ts';
 
 const MAX = Number.MAX_SAFE_INTEGER;
 
