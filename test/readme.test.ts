@@ -25,7 +25,7 @@ test('the example program gives what its comments say', async () => {
     const [books, genres] = blocks('csv');
     const program = blocks('js')[0].replace(
       "'bitloom'",
-      JSON.stringify(new URL('../src/index.ts', import.meta.url).href),
+      JSON.stringify(new URL('../dist/src/index.js', import.meta.url).href),
     );
     await Promise.all([
       writeFile(join(directory, 'books.yaml'), blocks('yaml')[0]),
@@ -33,11 +33,7 @@ test('the example program gives what its comments say', async () => {
       writeFile(join(directory, 'genres.csv'), genres),
       writeFile(join(directory, 'program.mjs'), program),
     ]);
-    const { stdout } = await promisify(execFile)(
-      process.execPath,
-      ['--import', import.meta.resolve('tsx'), 'program.mjs'],
-      { cwd: directory },
-    );
+    const { stdout } = await promisify(execFile)(process.execPath, ['program.mjs'], { cwd: directory });
     expect(stdout.replace(/nextCursor: '[\w-]+'/, "nextCursor: '…'").replaceAll(/\s+/g, ' ')).toBe(
       "9 rows, 0 rejected { ids: [ 4, 1 ], total: 3, nextCursor: '…' } 3 ",
     );

@@ -1,68 +1,8 @@
 #!/usr/bin/env node
-/** The `bitloom` command. Results go to standard output, progress and errors to standard error. */
-import { createRequire } from 'node:module';
-import { Command } from 'commander';
-import { errorToData, formatError } from '../errors.ts';
-import { addCountCommand } from './count.ts';
-import { addDemoCommand } from './demo.ts';
-import { EXIT_FAILED, EXIT_INTERRUPTED } from './exit-code.ts';
-import { addGenerateCommand } from './generate.ts';
-import { Interrupted } from './interrupt.ts';
-import { addLoadCommand } from './load.ts';
-import { addQueryCommand } from './query.ts';
-import { addStatsCommand } from './stats.ts';
-import { addValidateCommand } from './validate.ts';
-
-const program = new Command('bitloom')
-  .description(
-    'Turns CSV dumps into a roaring-bitmap index and answers filter + sort + page queries from it.',
-  )
-  .version(createRequire(import.meta.url)('bitloom/package.json').version)
-  .showHelpAfterError('(add --help for the arguments and examples)')
-  .addHelpText(
-    'after',
-    `
-Start with a sample dump:
-  $ bitloom generate --rows 1M --out dump
-  $ bitloom load -d data --definition dump/index.yaml images=dump/images.csv tags=dump/tags.csv tools=dump/tools.csv
-  $ bitloom query -d data '{ "where": { "nsfwLevel": 1 }, "orderBy": { "existedAt": "desc" }, "take": 5 }'`,
-  );
-addLoadCommand(program);
-addQueryCommand(program);
-addCountCommand(program);
-addStatsCommand(program);
-addGenerateCommand(program);
-addValidateCommand(program);
-addDemoCommand(program);
-
-// A reader that has seen enough (`| head`) is no failure of this process.
-process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-  if (error.code === 'EPIPE') process.exit();
-  throw error;
-});
-
-try {
-  await program.parseAsync();
-} catch (error) {
-  reportFailure(error);
-}
-
-/** With --json an error is one line of JSON too, still on standard error. */
-function reportFailure(error: unknown): void {
-  const json = process.argv.includes('--json');
-  if (error instanceof Interrupted) {
-    const text = json
-      ? JSON.stringify({ error: { code: 'INTERRUPTED', message: error.message } })
-      : error.message;
-    process.stderr.write(`${text}\n`);
-    process.exitCode = EXIT_INTERRUPTED;
-    return;
-  }
-  process.stderr.write(`${json ? formatErrorJson(error) : `error: ${formatError(error)}`}\n`);
-  process.exitCode = EXIT_FAILED;
-}
-
-function formatErrorJson(error: unknown): string {
-  const { stack: _, ...data } = errorToData(error);
-  return JSON.stringify({ error: data });
-}
+/**
+ * Entry of the `bitloom` command. The roaring addon finds its binary with node-pre-gyp, which reads process.argv as its
+ * own command line and would follow a --directory in it, so the arguments are taken away before anything is imported.
+ */
+const args = process.argv.splice(2);
+const { runCommand } = await import('./program.ts');
+await runCommand(args);

@@ -30,7 +30,7 @@ function load(directory: string, ...rest: string[]): ReturnType<typeof runBitloo
 }
 
 describe('help', () => {
-  test.each(['load', 'query', 'count', 'stats', 'generate', 'validate', 'bench', 'demo'])(
+  test.each(['load', 'query', 'count', 'stats', 'generate', 'validate', 'demo'])(
     '%s',
     async (command) => {
       const result = await runBitloom([command, '--help']);
@@ -42,7 +42,7 @@ describe('help', () => {
 
   test('the command itself names every command', async () => {
     const { stdout } = await runBitloom(['--help']);
-    for (const command of ['load', 'query', 'count', 'stats', 'generate', 'validate', 'bench', 'demo']) {
+    for (const command of ['load', 'query', 'count', 'stats', 'generate', 'validate', 'demo']) {
       expect(stdout).toMatch(new RegExp(`^  ${command} `, 'm'));
     }
   });

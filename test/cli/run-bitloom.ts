@@ -1,4 +1,4 @@
-/** Runs the command as a user does, in a process of its own, from the sources. */
+/** Runs the command as a user does: the built one (`npm test` builds first), in a process of its own. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { text } from 'node:stream/consumers';
 import { fileURLToPath } from 'node:url';
@@ -15,14 +15,13 @@ export interface CommandOptions {
   onStderr?: (piece: string, child: ChildProcess) => void;
 }
 
-const MAIN = fileURLToPath(new URL('../../src/cli/main.ts', import.meta.url));
-export const TSX = import.meta.resolve('tsx');
+const MAIN = fileURLToPath(new URL('../../dist/src/cli/main.js', import.meta.url));
 
 export async function runBitloom(
   args: readonly string[],
   options: CommandOptions = {},
 ): Promise<CommandResult> {
-  const child = spawn(process.execPath, ['--import', TSX, MAIN, ...args], { stdio: 'pipe' });
+  const child = spawn(process.execPath, [MAIN, ...args], { stdio: 'pipe' });
   child.stdin.end(options.input ?? '');
   child.stderr.on('data', (piece: Buffer) => options.onStderr?.(piece.toString(), child));
   const [code, stdout, stderr] = await Promise.all([
