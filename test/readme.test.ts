@@ -46,9 +46,12 @@ test('every error code of the sources is in the table of errors, and no other', 
   const raised = new Set<string>();
   for (const folder of ['src', 'workers']) {
     for (const path of await readdir(join(ROOT, folder), { recursive: true })) {
-      if (!path.endsWith('.ts')) continue;
+      // The naive model of the validation is no part of what users meet.
+      if (!path.endsWith('.ts') || path.startsWith('validate')) continue;
       const source = await readFile(join(ROOT, folder, path), 'utf8');
-      for (const [, code] of source.matchAll(/new BitloomError\(\s*'([A-Z][A-Z_]+)'/g)) raised.add(code);
+      for (const [, argument] of source.matchAll(/new BitloomError\(([^,]+),/g)) {
+        for (const [, code] of argument.matchAll(/'([A-Z][A-Z_]+)'/g)) raised.add(code);
+      }
     }
   }
   const section = README.slice(README.indexOf('\n## Errors'), README.indexOf('\n## How it works'));
