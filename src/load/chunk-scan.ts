@@ -90,8 +90,8 @@ class ChunkScan {
   async run(): Promise<ScanResult> {
     await this.#window.advance(0);
     let consumedBytes = this.#bytesBeforeStart();
-    if (consumedBytes === null) return this.#result(NO_START, null);
-    this.#start = this.#window.offset + consumedBytes;
+    this.#start = consumedBytes === null ? NO_START : this.#window.offset + consumedBytes;
+    if (consumedBytes === null) return this.#result(this.#task.end, null);
     while (true) {
       await this.#window.advance(consumedBytes);
       this.#reportBytes();
@@ -231,7 +231,7 @@ class ChunkScan {
   #result(end: number, stopped: ScanResult['stopped']): ScanResult {
     const { gzip, end: rangeEnd, fileBytes } = this.#task;
     return {
-      start: end === NO_START ? NO_START : this.#start,
+      start: this.#start,
       // A stream has no ranges: it was taken from end to end. An appended line feed is not in the file.
       end: gzip ? rangeEnd : Math.min(end, fileBytes),
       lines: this.#lines,

@@ -142,6 +142,21 @@ class Coordinator {
       signal.removeEventListener('abort', cancel);
     }
     if (this.#failure !== null) throw this.#failure;
+    this.#assertDone();
+  }
+
+  /** Publishing half a dump is the one thing that must not happen, so the end is proved and not assumed. */
+  #assertDone(): void {
+    for (const table of this.#tables) {
+      if (table.complete && this.#pendingMerges.get(table) === 0) continue;
+      throw new BitloomError(
+        'INTERNAL',
+        `table ${table.source.table.name} was not loaded to its end; nothing was published`,
+        {
+          hint: 'this is a fault of the program: please report it with the definition and the shape of the file',
+        },
+      );
+    }
   }
 
   reports(): Record<string, TableReport> {

@@ -3,9 +3,9 @@
  */
 import { BITSET_WORDS, frozenView } from '../index/portable.ts';
 import { SortSegment } from '../index/sort-segment.ts';
-import { SortSegmentBuilder } from '../index/sort-segment-builder.ts';
+import { PRESENT, SortSegmentBuilder, type TransposePage } from '../index/sort-segment-builder.ts';
 import type { Kernels } from '../kernels/kernels.ts';
-import { LAYER_STRIDE_BYTES } from '../kernels/page-kernels.ts';
+import { BITSET_BYTES, LAYER_STRIDE_BYTES } from '../kernels/page-kernels.ts';
 import { PAGE_SLOTS } from '../limits.ts';
 import { KIND_PAGE, KIND_ROWS } from './accumulator-message.ts';
 import type { FieldMerge, FieldSource } from './merge.ts';
@@ -24,6 +24,9 @@ interface Input {
   readonly lost: SlotSet | null;
 }
 
+const KEY_BITS = 32;
+/** Rows of a page up to which they are merged as a list, in which each finds its place by stepping. */
+const SPARSE_ROWS_MAX = 512;
 /** Slots of the previous version read at a time. */
 const PREVIOUS_SLOTS = 1 << 20;
 
@@ -91,6 +94,7 @@ class PageList {
   }
 
   build(builder: SortSegmentBuilder): void {
+    const sparse = new SparsePage();
     const pageKeys = this.#pageKeys.subarray(0, this.#count);
     const order = orderByKey(pageKeys);
     const column = new Uint32Array(PAGE_SLOTS);
@@ -103,6 +107,8 @@ class PageList {
       const only = this.#inputs[this.#inputOf[order === null ? at : order[at]]];
       if (to - at === 1 && only.page !== null && only.lost === null) {
         builder.addPage(pageKey, only.page.column, only.page.present);
+      } else if (this.#fillSparse(sparse, order, at, to)) {
+        builder.addSparsePage(sparse.slots, sparse.keys, 0, sparse.count);
       } else {
         column.fill(0);
         present.fill(0);
@@ -111,6 +117,25 @@ class PageList {
       }
       at = to;
     }
+  }
+
+  /** Puts the stretches order[at … to) into a list; false when they are too many for that. */
+  #fillSparse(sparse: SparsePage, order: Uint32Array | null, at: number, to: number): boolean {
+    let rows = 0;
+    for (let i = at; i < to; i++) {
+      const stretch = order === null ? i : order[i];
+      rows += this.#to[stretch] - this.#from[stretch];
+      if (rows > SPARSE_ROWS_MAX || this.#inputs[this.#inputOf[stretch]].page !== null) return false;
+    }
+    sparse.count = 0;
+    for (let i = at; i < to; i++) {
+      const stretch = order === null ? i : order[i];
+      const { slots, keys, lost } = this.#inputs[this.#inputOf[stretch]];
+      for (let row = this.#from[stretch]; row < this.#to[stretch]; row++) {
+        if (!lost?.has(slots[row])) sparse.set(slots[row], keys[row]);
+      }
+    }
+    return true;
   }
 
   #apply(stretch: number, pageKey: number, column: Uint32Array, present: Uint32Array): void {
@@ -143,6 +168,26 @@ class PageList {
     this.#inputOf[at] = this.#inputs.length;
     this.#from[at] = from;
     this.#to[at] = to;
+  }
+}
+
+/** A page of few slots as an ordered list. */
+class SparsePage {
+  readonly slots = new Uint32Array(SPARSE_ROWS_MAX);
+  readonly keys = new Uint32Array(SPARSE_ROWS_MAX);
+  count = 0;
+
+  set(slot: number, key: number): void {
+    const { slots, keys, count } = this;
+    let at = count;
+    while (at > 0 && slots[at - 1] >= slot) at--;
+    if (at === count || slots[at] !== slot) {
+      slots.copyWithin(at + 1, at, count);
+      keys.copyWithin(at + 1, at, count);
+      slots[at] = slot;
+      this.count++;
+    }
+    keys[at] = key;
   }
 }
 
@@ -189,21 +234,29 @@ function applyPage(
   }
 }
 
-/** Transposes in kernel memory, which the caller releases. */
-function pageTransposer(kernels: Kernels): (column: Uint32Array, layers: Uint32Array) => void {
+/** Transposes and counts in kernel memory, which the caller releases. */
+function pageTransposer(kernels: Kernels): TransposePage {
   const { memory } = kernels;
-  const source = memory.allocate(PAGE_SLOTS * 4);
-  const target = memory.allocate(32 * LAYER_STRIDE_BYTES);
-  return (column, layers) => {
-    memory.u32.set(column, source / 4);
-    const bits = kernels.transposePage(source, target);
-    for (let bit = 0; bit < 32; bit++) {
-      const start = bit * BITSET_WORDS;
-      if (((bits >>> bit) & 1) === 0) layers.fill(0, start, start + BITSET_WORDS);
-      else {
-        const layer = (target + bit * LAYER_STRIDE_BYTES) / 4;
-        layers.set(memory.u32.subarray(layer, layer + BITSET_WORDS), start);
-      }
+  const columnAt = memory.allocate(PAGE_SLOTS * 4);
+  const presentAt = memory.allocate(BITSET_BYTES);
+  const layersAt = memory.allocate(KEY_BITS * LAYER_STRIDE_BYTES);
+  const cardinalities = new Uint32Array(KEY_BITS + 1);
+  const runCounts = new Uint32Array(KEY_BITS + 1);
+  return (column, layers, present) => {
+    memory.u32.set(column, columnAt / 4);
+    memory.u32.set(present, presentAt / 4);
+    const bits = kernels.transposePage(columnAt, layersAt);
+    for (let bit = 0; bit < KEY_BITS; bit++) {
+      cardinalities[bit] = 0;
+      if (((bits >>> bit) & 1) === 0) continue;
+      const layer = layersAt + bit * LAYER_STRIDE_BYTES;
+      cardinalities[bit] = kernels.countBits(layer);
+      runCounts[bit] = kernels.countRuns(layer);
+      layers.set(memory.u32.subarray(layer / 4, layer / 4 + BITSET_WORDS), bit * BITSET_WORDS);
     }
+    cardinalities[PRESENT] = kernels.countBits(presentAt);
+    runCounts[PRESENT] = kernels.countRuns(presentAt);
+    const keyMin = kernels.pageKeyMin(columnAt, cardinalities[PRESENT]) >>> 0;
+    return { keyMin, keyMax: kernels.pageKeyMax(columnAt) >>> 0, cardinalities, runCounts };
   };
 }

@@ -36,7 +36,6 @@ export class TableLoad {
   readonly #chunks: PlannedChunk[];
   readonly #startedAtMs: number;
   #confirmedCount = 0;
-  #waitingFrom = 0;
   #lines = 0;
   #rows = 0;
   #skippedRows = 0;
@@ -81,10 +80,8 @@ export class TableLoad {
   }
 
   peekChunk(): PlannedChunk | null {
-    while (this.#waitingFrom < this.#chunks.length) {
-      const chunk = this.#chunks[this.#waitingFrom];
-      if (chunk.state === 'waiting') return chunk;
-      this.#waitingFrom++;
+    for (let index = this.#confirmedCount; index < this.#chunks.length; index++) {
+      if (this.#chunks[index].state === 'waiting') return this.#chunks[index];
     }
     return null;
   }
@@ -104,7 +101,6 @@ export class TableLoad {
       const index = this.#chunks.indexOf(chunk, this.#confirmedCount);
       this.#chunks.splice(index + 1, 0, rest);
       chunk.end = result.end;
-      this.#waitingFrom = Math.min(this.#waitingFrom, index + 1);
     }
     return this.#confirm(nowMs);
   }
@@ -161,15 +157,14 @@ export class TableLoad {
 
   /** Puts a chunk back with its true start; one that lies wholly inside an earlier record disappears. */
   #mend(chunk: PlannedChunk, boundary: number): void {
-    this.#mendedChunks++;
     if (boundary >= chunk.end) {
       this.#chunks.splice(this.#confirmedCount, 1);
       return;
     }
+    this.#mendedChunks++;
     chunk.start = boundary;
     chunk.startExact = true;
     chunk.state = 'waiting';
     chunk.result = null;
-    this.#waitingFrom = this.#confirmedCount;
   }
 }

@@ -1,13 +1,13 @@
 /** The loader against the fixtures: hard CSV with results worked out by hand, under every way of cutting the files. */
 
-import { type BitloomIndex, openIndex } from 'bitloom';
+import { type BitloomIndex, openIndex, type Where } from 'bitloom';
 import { expect, test } from 'vitest';
 import { type Fixture, readFixtures } from '../fixtures/fixtures.ts';
 
 /** `chunkLines: 1` cuts as often as can be, mostly inside records. */
 const CUTS = [{}, { chunkLines: 1 }, { chunkLines: 2 }];
 
-async function slotsWhere(index: BitloomIndex, where: object): Promise<number[]> {
+async function slotsWhere(index: BitloomIndex, where: Where): Promise<number[]> {
   return (await index.query({ where, take: 10_000 })).ids;
 }
 
