@@ -55,11 +55,18 @@ export class PortableWriter {
     }
   }
 
-  /** Adds the page whose bitset is words[offset … offset + 2048); nothing if it is empty. */
-  addBitset(pageKey: number, words: Uint32Array, offset: number): void {
-    const cardinality = countBits(words, offset);
+  /**
+   * Adds the page whose bitset is words[offset … offset + 2048); nothing if it is empty. The number of its bits and of its stretches
+   * of bits are counted where the caller does not have them.
+   */
+  addBitset(
+    pageKey: number,
+    words: Uint32Array,
+    offset: number,
+    cardinality = countBits(words, offset),
+    runCount = countRuns(words, offset),
+  ): void {
     if (cardinality === 0) return;
-    const runCount = countRuns(words, offset);
     const body = this.#body;
     if (isRunsSmaller(cardinality, runCount)) {
       body.reserve(1 + 2 * runCount);
@@ -194,14 +201,15 @@ function popcount(word: number): number {
   return Math.imul((w + (w >>> 4)) & 0x0f0f0f0f, 0x01010101) >>> 24;
 }
 
-function countBits(words: Uint32Array, offset: number): number {
+/** Set bits of a page bitset. */
+export function countBits(words: Uint32Array, offset: number): number {
   let count = 0;
   for (let i = offset; i < offset + BITSET_WORDS; i++) count += popcount(words[i] | 0);
   return count;
 }
 
-/** A run starts at a bit whose lower neighbour is clear. */
-function countRuns(words: Uint32Array, offset: number): number {
+/** Stretches of set bits. One starts at a bit whose lower neighbour is clear. */
+export function countRuns(words: Uint32Array, offset: number): number {
   let count = 0;
   let carry = 0;
   for (let i = offset; i < offset + BITSET_WORDS; i++) {

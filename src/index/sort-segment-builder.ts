@@ -4,17 +4,35 @@
  */
 import { COLUMN_SPARSE_SLOTS_MAX, PAGE_SLOTS } from '../limits.ts';
 import { ByteBlocks, GrowableShorts, GrowableWords } from './growable.ts';
-import { BITSET_WORDS, PortableWriter } from './portable.ts';
+import { BITSET_WORDS, countBits, countRuns, PortableWriter } from './portable.ts';
 import { Segment } from './segment.ts';
 import { SORT_SECTIONS } from './sort-segment.ts';
 
 const KEY_BITS = 32;
 
+/** Counts of a page. Whoever transposes it can have them at hand; otherwise the builder counts. */
+export interface PageCounts {
+  /** Of the present slots. */
+  readonly keyMin: number;
+  readonly keyMax: number;
+  /** Set bits, and stretches of them, per layer; PRESENT is the entry of the present slots. */
+  readonly cardinalities: Uint32Array;
+  readonly runCounts: Uint32Array;
+}
+
+/** Index of the present slots in PageCounts, behind the layers. */
+export const PRESENT = 32;
+
 /**
  * Transposes a page of 65,536 keys into one bitset per bit: word w of bit b, layers[b · 2048 + w], has bit i set when
- * column[32 · w + i] has bit b. It writes all 32 · 2048 words.
+ * column[32 · w + i] has bit b. It writes all words of the bits that any key has. The counts are valid until the next call.
  */
-export type TransposePage = (column: Uint32Array, layers: Uint32Array) => void;
+export type TransposePage = (
+  column: Uint32Array,
+  layers: Uint32Array,
+  present: Uint32Array,
+  // biome-ignore lint/suspicious/noConfusingVoidType: a transposer that counts nothing returns nothing
+) => PageCounts | void;
 
 export class SortSegmentBuilder {
   readonly #field: string;
@@ -44,22 +62,59 @@ export class SortSegmentBuilder {
    * slots. Pages ascend. Both arrays stay the caller's. A page without present slots is skipped.
    */
   addPage(pageKey: number, column: Uint32Array, present: Uint32Array): void {
-    const { length } = this.#pageKeys;
-    if (length > 0 && pageKey <= this.#pageKeys.values[length - 1]) {
-      throw new RangeError(`field ${this.#field}: page ${pageKey} is not above the one before`);
-    }
-    const presentBefore = this.#present.cardinality;
-    this.#present.addBitset(pageKey, present, 0);
-    const size = this.#present.cardinality - presentBefore;
+    this.#checkPage(pageKey);
+    const layers = this.#layerWords;
+    const counts = this.#transpose(column, layers, present) ?? countPage(column, present, layers);
+    const size = counts.cardinalities[PRESENT];
     if (size === 0) return;
+    this.#present.addBitset(pageKey, present, 0, size, counts.runCounts[PRESENT]);
     this.#pageKeys.push(pageKey);
     this.#pageSizes.push(size);
     this.#addColumn(column, present, size);
-    this.#addKeyBounds(column, present);
-    this.#transpose(column, this.#layerWords);
-    const bitsUsed = KEY_BITS - Math.clz32(this.#pageKeyMaxs.values[length]);
+    this.#addKeyBounds(counts.keyMin, counts.keyMax);
+    const bitsUsed = KEY_BITS - Math.clz32(counts.keyMax);
     for (let bit = 0; bit < bitsUsed; bit++) {
-      this.#layers[bit].addBitset(pageKey, this.#layerWords, bit * BITSET_WORDS);
+      const cardinality = counts.cardinalities[bit];
+      if (cardinality > 0) {
+        this.#layers[bit].addBitset(pageKey, layers, bit * BITSET_WORDS, cardinality, counts.runCounts[bit]);
+      }
+    }
+  }
+
+  /**
+   * As `addPage`, for a page of few slots: slots[from … to), ascending and unique, all of one page, and their keys. At most
+   * COLUMN_SPARSE_SLOTS_MAX; the cost goes by the slots and not by the page.
+   */
+  addSparsePage(slots: Uint32Array, keys: Uint32Array, from: number, to: number): void {
+    const size = to - from;
+    if (size === 0) return;
+    const pageKey = slots[from] >>> 16;
+    this.#checkPage(pageKey);
+    this.#present.addSlots(slots, from, to);
+    this.#pageKeys.push(pageKey);
+    this.#pageSizes.push(size);
+    this.#pageStarts.push(this.#sparseKeys.length);
+    this.#sparsePositions.reserve(size);
+    this.#sparseKeys.reserve(size);
+    let keyMin = 0xffffffff;
+    let keyMax = 0;
+    for (let i = from; i < to; i++) {
+      const key = keys[i];
+      if (key < keyMin) keyMin = key;
+      if (key > keyMax) keyMax = key;
+      this.#sparsePositions.values[this.#sparsePositions.length++] = slots[i];
+      this.#sparseKeys.values[this.#sparseKeys.length++] = key;
+    }
+    this.#addKeyBounds(keyMin, keyMax);
+    const bitsUsed = KEY_BITS - Math.clz32(keyMax);
+    const slotsOfLayer = this.#layerWords;
+    for (let bit = 0; bit < bitsUsed; bit++) {
+      let count = 0;
+      for (let i = from; i < to; i++) {
+        slotsOfLayer[count] = slots[i];
+        count += (keys[i] >>> bit) & 1;
+      }
+      this.#layers[bit].addSlots(slotsOfLayer, 0, count);
     }
   }
 
@@ -128,9 +183,14 @@ export class SortSegmentBuilder {
     this.#sparseKeys.length += size;
   }
 
-  #addKeyBounds(column: Uint32Array, present: Uint32Array): void {
-    const keyMin = smallestKey(column, present);
-    const keyMax = largestKey(column);
+  #checkPage(pageKey: number): void {
+    const { length } = this.#pageKeys;
+    if (length > 0 && pageKey <= this.#pageKeys.values[length - 1]) {
+      throw new RangeError(`field ${this.#field}: page ${pageKey} is not above the one before`);
+    }
+  }
+
+  #addKeyBounds(keyMin: number, keyMax: number): void {
     this.#pageKeyMins.push(keyMin);
     this.#pageKeyMaxs.push(keyMax);
     this.#keyMin = Math.min(this.#keyMin, keyMin);
@@ -156,6 +216,19 @@ function writeSparsePage(
       at++;
     }
   }
+}
+
+function countPage(column: Uint32Array, present: Uint32Array, layers: Uint32Array): PageCounts {
+  const keyMax = largestKey(column);
+  const cardinalities = new Uint32Array(KEY_BITS + 1);
+  const runCounts = new Uint32Array(KEY_BITS + 1);
+  for (let bit = 0; bit < KEY_BITS - Math.clz32(keyMax); bit++) {
+    cardinalities[bit] = countBits(layers, bit * BITSET_WORDS);
+    runCounts[bit] = countRuns(layers, bit * BITSET_WORDS);
+  }
+  cardinalities[PRESENT] = countBits(present, 0);
+  runCounts[PRESENT] = countRuns(present, 0);
+  return { keyMin: smallestKey(column, present), keyMax, cardinalities, runCounts };
 }
 
 function smallestKey(column: Uint32Array, present: Uint32Array): number {

@@ -35,7 +35,7 @@ export interface FilterField {
 export interface SortPages {
   /** slot >>> 16 */
   readonly pageKeys: Uint32Array;
-  /** Smallest and largest key of the page's present slots. */
+  /** No present slot of the page has a key below or above. */
   readonly keyMins: Uint32Array;
   readonly keyMaxs: Uint32Array;
 }
@@ -44,9 +44,9 @@ export interface SortPages {
 export interface SortField {
   /** Slots with a value. */
   readonly present: RoaringBitmap32;
-  /** Smallest key of a present slot; 0 if there is none. */
+  /** No present slot has a smaller key: the smallest in a base, possibly lower after changes. 0 without any slot. */
   readonly keyMin: number;
-  /** Largest key of a present slot; 0 if there is none. */
+  /** No present slot has a larger key: the largest in a base, possibly higher after changes. 0 without any slot. */
   readonly keyMax: number;
   /** Bits from this one on are zero in every key. */
   readonly layerCount: number;
@@ -76,7 +76,7 @@ export interface Version {
   filter(field: string): FilterField | undefined;
   sort(field: string): SortField | undefined;
   dictionary(field: string): Dictionary | undefined;
-  /** Every slot with a value of the field is alive. Computed once per version. */
+  /** True only when every slot with a value of the field is alive. Computed once per version. */
   withinAlive(field: string): boolean;
 }
 
