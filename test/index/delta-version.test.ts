@@ -226,7 +226,7 @@ test('compacting takes over the segments of fields without changes', () => {
   const model = emptyModel();
   const slots = [1, 2, 3];
   const op: Op = { field: 'tagIds', slots, bulk: false, on: true, tag: 1, text: 'image', key: 5 };
-  for (const field of ['tagIds', 'score', 'type']) applyToModel(model, { ...op, field });
+  for (const field of ['tagIds', 'score', 'type'] as const) applyToModel(model, { ...op, field });
   const base = createVersion({ id: 1, definition, segments: buildSegments(model) });
   const editor = new DeltaEditor(withoutChanges(base));
   editor.filter('tagIds').add(1, 9);
