@@ -45,6 +45,8 @@ export interface PageKernels {
   codeBitset(codes: Pointer, code: number, bitset: Pointer): number;
 
   countBits(bitset: Pointer): number;
+  /** Stretches of set bits. */
+  countRuns(bitset: Pointer): number;
   /** Positions of the set bits, u16 each, in order. */
   encodeArray(bitset: Pointer, out: Pointer): void;
 
@@ -84,4 +86,8 @@ export interface PageKernels {
 
   /** 32 bitsets, LAYER_STRIDE_BYTES apart, one per bit of the keys of a page. Bitsets of bits that no key has are not written. Returns the OR of all keys. */
   transposePage(column: Pointer, layers: Pointer): number;
+  /** Largest key of a page column, in which absent positions hold 0. As an i32. */
+  pageKeyMax(column: Pointer): number;
+  /** Smallest key of the present positions. As an i32. */
+  pageKeyMin(column: Pointer, presentCount: number): number;
 }

@@ -112,7 +112,7 @@ describe('accumulators and merges', () => {
         expect(built.duplicateRows).toBe(model.duplicateRows);
         expectSameBytes(built, build(FIELDS, [accumulateChunks(FIELDS, table, second)]));
       }),
-      { numRuns: 150 },
+      { numRuns: 80 },
     );
   });
 
@@ -131,7 +131,7 @@ describe('accumulators and merges', () => {
         );
         expectSameBytes(built, direct);
       }),
-      { numRuns: 80 },
+      { numRuns: 40 },
     );
   });
 });

@@ -22,3 +22,15 @@ export function encodeArray(bitset: usize, out: usize): void {
     }
   }
 }
+
+// Stretches of set bits. One starts at a bit whose lower neighbour is clear.
+export function countRuns(bitset: usize): u32 {
+  let count: u64 = 0;
+  let carry: u64 = 0;
+  for (let at = bitset; at < bitset + BITSET_BYTES; at += 8) {
+    const word = load<u64>(at);
+    count += popcnt(word & ~((word << 1) | carry));
+    carry = word >> 63;
+  }
+  return count as u32;
+}

@@ -49,6 +49,46 @@ export function transposePage(column: usize, layers: usize): u32 {
   return bits as u32;
 }
 
+// The largest key of a page column; absent positions hold 0.
+export function pageKeyMax(column: usize): u32 {
+  let a = i32x4.splat(0);
+  let b = i32x4.splat(0);
+  for (let at = column; at < column + (PAGE_KEYS << 2); at += 32) {
+    a = v128.max<u32>(a, v128.load(at));
+    b = v128.max<u32>(b, v128.load(at, 16));
+  }
+  a = v128.max<u32>(a, b);
+  return max(max(lane(a, 0), lane(a, 1)), max(lane(a, 2), lane(a, 3)));
+}
+
+// The smallest key of a page column, of which `presentCount` positions are present; absent ones hold 0. Keys are compared less one, which
+// puts 0 last: it counts only when there are more zeros than absent positions.
+export function pageKeyMin(column: usize, presentCount: u32): u32 {
+  const one = i32x4.splat(1);
+  const zero = i32x4.splat(0);
+  let smallest = i32x4.splat(-1);
+  let zeros = i32x4.splat(0);
+  for (let at = column; at < column + (PAGE_KEYS << 2); at += 16) {
+    const keys = v128.load(at);
+    smallest = v128.min<u32>(smallest, i32x4.sub(keys, one));
+    zeros = i32x4.sub(zeros, i32x4.eq(keys, zero));
+  }
+  const zeroCount = lane(zeros, 0) + lane(zeros, 1) + lane(zeros, 2) + lane(zeros, 3);
+  if (zeroCount > (PAGE_KEYS as u32) - presentCount) return 0;
+  return min(min(lane(smallest, 0), lane(smallest, 1)), min(lane(smallest, 2), lane(smallest, 3))) + 1;
+}
+
+@inline
+function lane(vector: v128, index: u8): u32 {
+  return (index == 0
+    ? i32x4.extract_lane(vector, 0)
+    : index == 1
+      ? i32x4.extract_lane(vector, 1)
+      : index == 2
+        ? i32x4.extract_lane(vector, 2)
+        : i32x4.extract_lane(vector, 3)) as u32;
+}
+
 // Bit n of the first 16 bytes and the second 16 bytes becomes one word of layer n, for the bits set in `bits`.
 @inline
 function storeBits(first: v128, second: v128, out: usize, bits: i32): void {
