@@ -25,7 +25,9 @@ export function oracleStatements(definition: IndexDefinition, tables: readonly O
 
 function aliveQuery(tables: readonly OracleTable[]): string {
   const parts = tables.flatMap(({ table }, index) => (table.alive ? [`SELECT slot FROM rows_${index}`] : []));
-  return parts.length === 0 ? 'SELECT 0::BIGINT AS slot WHERE false' : parts.join(' UNION ');
+  return parts.length === 0
+    ? 'SELECT 0::BIGINT AS slot WHERE false'
+    : `SELECT DISTINCT slot FROM (${parts.join(' UNION ALL ')})`;
 }
 
 /** Many fields: distinct pairs. Others: the last row of a slot, tables in order, even if it says null. */
