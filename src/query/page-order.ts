@@ -10,7 +10,7 @@ import { RoaringBitmap32 } from '../index/roaring.ts';
 import type { SortField } from '../index/version.ts';
 import { PAGE_SLOTS } from '../limits.ts';
 import { selectFirst } from './first-keys.ts';
-import { GATHER_SLOTS_MAX, highestBit } from './ranges.ts';
+import { gatherSlotsMax, highestBit } from './ranges.ts';
 import { borrowed, copySlots, intersect, owned, release, type SlotSet, subtract } from './slot-set.ts';
 
 /** A place in the order: that of a slot with its key, or with null if it has no value. */
@@ -61,7 +61,7 @@ export function fillByField(
   after: Position | null,
   allValued: boolean,
 ): void {
-  const order: Order = { page, field, descending };
+  const order: Order = { page, field, descending, gatherMax: gatherSlotsMax(field.pages().pageKeys.length) };
   if (after === null || after.key !== null) {
     const valued = allValued ? borrowed(candidates) : intersect(borrowed(candidates), field.present);
     fillValued(order, valued, after as KeyPosition | null);
@@ -81,6 +81,8 @@ interface Order {
   readonly page: SlotPage;
   readonly field: SortField;
   readonly descending: boolean;
+  /** Slots up to which keys are read instead of walking layers; falls when pages are dropped. */
+  gatherMax: number;
 }
 
 /** Slots that come after a position: `set`, without those of layer `bit` if `subtractsLayer`. */
@@ -96,7 +98,7 @@ function isFull(page: SlotPage): boolean {
 
 /** `candidates` all have a value; the set is taken over. */
 function fillValued(order: Order, candidates: SlotSet, after: KeyPosition | null): void {
-  if (candidates.bitmap.size <= GATHER_SLOTS_MAX) {
+  if (candidates.bitmap.size <= order.gatherMax) {
     appendSmall(order, candidates.bitmap, after);
     release(candidates);
     return;
@@ -125,14 +127,14 @@ function appendSmall(order: Order, slots: RoaringBitmap32, after: KeyPosition | 
  * kept aside in `taken` instead of being removed from the large set.
  */
 function fillFromTop(order: Order, candidates: SlotSet, topBit: number): void {
-  const { page, field, descending } = order;
+  const { page, field, descending, gatherMax } = order;
   let rest = candidates;
   let taken: RoaringBitmap32 | null = null;
   for (let bit = topBit; bit >= 0; bit--) {
     const takenCount = taken === null ? 0 : taken.size;
     const restCount = rest.bitmap.size - takenCount;
     const need = page.slots.length - page.count;
-    if (need === 0 || restCount <= GATHER_SLOTS_MAX) break;
+    if (need === 0 || restCount <= gatherMax) break;
     const layer = field.layer(bit);
     if (!descending) {
       // A sparse layer is counted and removed in place: the zeros are nearly the whole set and are not copied.
@@ -167,7 +169,7 @@ function fillFromTop(order: Order, candidates: SlotSet, topBit: number): void {
     rest = subtract(rest, taken);
   }
   taken?.dispose();
-  if (rest.bitmap.size <= GATHER_SLOTS_MAX) appendSmall(order, rest.bitmap, null);
+  if (rest.bitmap.size <= gatherMax) appendSmall(order, rest.bitmap, null);
   else if (!isFull(page)) fillBySlot(page, rest.bitmap, descending, null);
   release(rest);
 }
@@ -185,11 +187,11 @@ function removeTaken(rest: SlotSet, taken: RoaringBitmap32 | null): null {
  * bit the slots that come later, and serves those with an equal key first, then what was set aside, lowest bit first.
  */
 function fillAfter(order: Order, candidates: SlotSet, after: KeyPosition, topBit: number): void {
-  const { page, field, descending } = order;
+  const { page, field, descending, gatherMax } = order;
   const later: LaterSlots[] = [];
   let equal = candidates;
   let bit = topBit;
-  for (; bit >= 0 && equal.bitmap.size > GATHER_SLOTS_MAX; bit--) {
+  for (; bit >= 0 && equal.bitmap.size > gatherMax; bit--) {
     const layer = field.layer(bit);
     const hasBit = ((after.key >>> bit) & 1) === 1;
     if (hasBit && descending) {
@@ -204,7 +206,7 @@ function fillAfter(order: Order, candidates: SlotSet, after: KeyPosition, topBit
       equal = subtract(equal, layer);
     }
   }
-  if (equal.bitmap.size <= GATHER_SLOTS_MAX) appendSmall(order, equal.bitmap, after);
+  if (equal.bitmap.size <= gatherMax) appendSmall(order, equal.bitmap, after);
   else fillBySlot(page, equal.bitmap, descending, after.slot);
   release(equal);
   while (later.length > 0) {
@@ -246,6 +248,7 @@ function prunePages(
   }
   const set = keptCount === pageKeys.length ? candidates : intersect(candidates, kept);
   kept.dispose();
+  order.gatherMax = gatherSlotsMax(keptCount);
   if (after !== null) {
     // A key of another version may lie outside of the pages' keys and still has to be walked down bit by bit.
     low = Math.min(low, after.key);

@@ -11,11 +11,24 @@ import type { SortField } from '../index/version.ts';
 import { PAGE_SLOTS } from '../limits.ts';
 import { borrowed, copySlots, intersect, owned, release, type SlotSet, subtract } from './slot-set.ts';
 
-/** Slots up to which reading their keys is cheaper than another step over the layers. */
-export const GATHER_SLOTS_MAX = 4096;
+/*
+ * Reading and sorting a key takes about 10 ns, a step over a layer 1 µs and 0.3 µs for each page that is left, and some
+ * eight steps are saved by reading.
+ */
+const GATHER_SLOTS_BASE = 1024;
+const GATHER_SLOTS_PER_PAGE = 256;
+const GATHER_SLOTS_MAX = 32_768;
 
-/** Ranges up to which each is compared over the layers; more are looked up key by key in one pass over the column. */
-const RANGES_BY_LAYER_MAX = 4;
+/** Slots whose keys are read in the time that one layer of one page takes. */
+const SLOTS_PER_LAYER_PAGE = 32;
+
+/** Slots of a page on average from which on bitmaps are bitsets all through. */
+const DENSE_PAGE_SLOTS = 8192;
+
+/** Slots, spread over so many pages, up to which reading their keys is cheaper than walking the layers. */
+export function gatherSlotsMax(pageCount: number): number {
+  return Math.min(GATHER_SLOTS_BASE + GATHER_SLOTS_PER_PAGE * pageCount, GATHER_SLOTS_MAX);
+}
 
 /**
  * @param candidates only read; give `field.present` itself for all
@@ -31,10 +44,11 @@ export function selectRanges(
     return owned(new RoaringBitmap32());
   if (clipped[0] === field.keyMin && clipped[1] === field.keyMax) return withValue(field, candidates);
   const rangeCount = clipped.length / 2;
-  if (candidates.size <= GATHER_SLOTS_MAX || rangeCount > RANGES_BY_LAYER_MAX) {
-    return scanColumn(field, candidates, clipped);
-  }
+  const pageCount = field.pages().pageKeys.length;
+  const layerPageCount = rangeCount * field.layerCount * pageCount;
+  if (candidates.size <= gatherSlotsMax(pageCount)) return scanColumn(field, candidates, clipped);
   if (rangeCount === 1) return selectRange(field, candidates, clipped[0], clipped[1]);
+  if (candidates.size <= layerPageCount * SLOTS_PER_LAYER_PAGE) return scanColumn(field, candidates, clipped);
   const parts: SlotSet[] = [];
   for (let index = 0; index < clipped.length; index += 2) {
     parts.push(selectRange(field, candidates, clipped[index], clipped[index + 1]));
@@ -72,6 +86,7 @@ function selectAtLeast(field: SortField, candidates: RoaringBitmap32, key: numbe
   const { pageKeys, keyMins, keyMaxs } = field.pages();
   const inside = new RoaringBitmap32();
   const straddling = new RoaringBitmap32();
+  let straddlingCount = 0;
   let low = 0xffffffff;
   let high = 0;
   for (let page = 0; page < pageKeys.length; page++) {
@@ -82,6 +97,7 @@ function selectAtLeast(field: SortField, candidates: RoaringBitmap32, key: numbe
       continue;
     }
     straddling.addRange(start, start + PAGE_SLOTS);
+    straddlingCount++;
     low = Math.min(low, keyMins[page]);
     high = Math.max(high, keyMaxs[page]);
   }
@@ -89,17 +105,46 @@ function selectAtLeast(field: SortField, candidates: RoaringBitmap32, key: numbe
   if (candidates !== field.present) inside.andInPlace(field.present);
   straddling.andInPlace(candidates);
   // Every key of the straddling pages and the bound share the bits above the highest in which low and high differ.
-  const compared = compareAtLeast(field, owned(straddling), key, highestBit(low ^ high));
-  return unite([owned(inside), compared]);
+  const topBit = highestBit(low ^ high);
+  const isDense = straddling.size > straddlingCount * DENSE_PAGE_SLOTS;
+  const isEven = field.layer(topBit).size > straddlingCount * DENSE_PAGE_SLOTS;
+  if (isDense && isEven && straddlingCount * 2 > pageKeys.length) {
+    keepAtLeast(field, straddling, key, topBit);
+    return unite([owned(inside), owned(straddling)]);
+  }
+  const gatherMax = gatherSlotsMax(straddlingCount);
+  return unite([owned(inside), compareAtLeast(field, owned(straddling), key, topBit, gatherMax)]);
 }
 
-/** `equal` are the slots that agree with the key in the bits above `topBit`. */
-function compareAtLeast(field: SortField, equal: SlotSet, key: number, topBit: number): SlotSet {
+/**
+ * Keeps in `slots` those with a key of at least `key`: from the lowest bit of it up, over whole layers, one operation
+ * in place each. Faster than from the top where slots and layers are dense, since no array containers are made and
+ * united. The slots agree with the key in the bits above `topBit`.
+ */
+function keepAtLeast(field: SortField, slots: RoaringBitmap32, key: number, topBit: number): void {
+  const bottomBit = highestBit(key & -key);
+  const result = RoaringBitmap32.and(slots, field.layer(bottomBit));
+  for (let bit = bottomBit + 1; bit <= topBit; bit++) {
+    if ((key >>> bit) & 1) result.andInPlace(field.layer(bit));
+    else result.orInPlace(field.layer(bit));
+  }
+  slots.andInPlace(result);
+  result.dispose();
+}
+
+/** From the top bit down. `equal` are the slots that agree with the key in the bits above `topBit`. */
+function compareAtLeast(
+  field: SortField,
+  equal: SlotSet,
+  key: number,
+  topBit: number,
+  gatherMax: number,
+): SlotSet {
   const greater: SlotSet[] = [];
   // Below the lowest one bit of the key, whatever is still equal is at least the key.
   const bottomBit = highestBit(key & -key);
   for (let bit = topBit; bit >= bottomBit; bit--) {
-    if (equal.bitmap.size <= GATHER_SLOTS_MAX) {
+    if (equal.bitmap.size <= gatherMax) {
       greater.push(scanColumn(field, equal.bitmap, [key, field.keyMax]));
       release(equal);
       return unite(greater);
@@ -125,19 +170,22 @@ function compareAtLeast(field: SortField, equal: SlotSet, key: number, topBit: n
 function selectKey(field: SortField, candidates: RoaringBitmap32, key: number): SlotSet {
   const { pageKeys, keyMins, keyMaxs } = field.pages();
   const equal = new RoaringBitmap32();
+  let pageCount = 0;
   let low = 0xffffffff;
   let high = 0;
   for (let page = 0; page < pageKeys.length; page++) {
     if (keyMins[page] > key || keyMaxs[page] < key) continue;
     const start = pageKeys[page] * PAGE_SLOTS;
     equal.addRange(start, start + PAGE_SLOTS);
+    pageCount++;
     low = Math.min(low, keyMins[page]);
     high = Math.max(high, keyMaxs[page]);
   }
   equal.andInPlace(candidates);
   if (candidates !== field.present) equal.andInPlace(field.present);
+  const gatherMax = gatherSlotsMax(pageCount);
   for (let bit = highestBit(low ^ high); bit >= 0; bit--) {
-    if (equal.size <= GATHER_SLOTS_MAX) {
+    if (equal.size <= gatherMax) {
       const result = scanColumn(field, equal, [key, key]);
       equal.dispose();
       return result;

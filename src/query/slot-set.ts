@@ -42,7 +42,6 @@ export function subtract(set: SlotSet, other: RoaringBitmap32): SlotSet {
  * package's own paging walks every slot before.
  */
 export function copySlots(bitmap: RoaringBitmap32, from: number, to: number, target: Uint32Array): void {
-  if (from >= to) return;
   if (from === 0 && to === bitmap.size) {
     bitmap.toUint32Array(target);
     return;
