@@ -12,11 +12,21 @@ import type { RoaringBitmap32 } from './roaring.ts';
 import { Segment } from './segment.ts';
 import { unionOfSlots } from './slot-union.ts';
 
+/** Slots from which a native copy pays for its call. */
+const NATIVE_COPY_SLOTS_MIN = 64;
+
+export interface FilterBuilderOptions {
+  readonly field: string;
+  /** Bounds on what small values will hold together, where known: their memory is then reserved once instead of grown. */
+  readonly keyCountMax?: number;
+  readonly slotCountMax?: number;
+}
+
 export class FilterSegmentBuilder {
   readonly #field: string;
-  readonly #runKeys = new GrowableWords();
-  readonly #runStarts = new GrowableWords();
-  readonly #runSlots = new GrowableWords();
+  readonly #runKeys: GrowableWords;
+  readonly #runStarts: GrowableWords;
+  readonly #runSlots: GrowableWords;
   readonly #bitmapKeys = new GrowableWords();
   readonly #bitmapOffsets: number[] = [0];
   readonly #bitmapCardinalities: number[] = [];
@@ -25,8 +35,11 @@ export class FilterSegmentBuilder {
   readonly #writer = new PortableWriter();
   #keyLast = -1;
 
-  constructor(options: { field: string }) {
+  constructor(options: FilterBuilderOptions) {
     this.#field = options.field;
+    this.#runKeys = new GrowableWords(options.keyCountMax);
+    this.#runStarts = new GrowableWords(options.keyCountMax);
+    this.#runSlots = new GrowableWords(options.slotCountMax);
   }
 
   /** Adds slots[from…to), ascending and unique, as the slots of a key above every key added before. */
@@ -42,6 +55,18 @@ export class FilterSegmentBuilder {
     const target = this.#blocks.take(this.#writer.byteLength);
     this.#writer.writeTo(target);
     this.#addBytes(key, to - from, target);
+  }
+
+  /** As `addSlots` for each entry [from, to) of a directory: the slots of keys[i] are slots[starts[i] … starts[i + 1]). */
+  addDirectory(keys: Uint32Array, starts: Uint32Array, slots: Uint32Array, from: number, to: number): void {
+    let at = from;
+    while (at < to) {
+      let end = at;
+      while (end < to && starts[end + 1] - starts[end] <= SMALL_VALUE_SLOTS_MAX) end++;
+      this.#addRuns(keys, starts, slots, at, end);
+      if (end < to) this.addSlots(keys[end], slots, starts[end], starts[end + 1]);
+      at = end + 1;
+    }
   }
 
   /** Adds a bitmap, which stays the caller's, as the slots of a key above every key added before. */
@@ -90,6 +115,29 @@ export class FilterSegmentBuilder {
       throw new RangeError(`field ${this.#field}: key ${key} after ${this.#keyLast}, keys ascend`);
     }
     this.#keyLast = key;
+  }
+
+  /** Small values, none of them empty. */
+  #addRuns(keys: Uint32Array, starts: Uint32Array, slots: Uint32Array, from: number, to: number): void {
+    if (from === to) return;
+    const slotsFrom = starts[from];
+    const slotsTo = starts[to];
+    this.#runKeys.reserve(to - from);
+    this.#runStarts.reserve(to - from);
+    this.#runSlots.reserve(slotsTo - slotsFrom);
+    const shift = this.#runSlots.length - slotsFrom;
+    for (let i = from; i < to; i++) {
+      this.#checkKey(keys[i]);
+      this.#runKeys.push(keys[i]);
+      this.#runStarts.push(starts[i] + shift);
+    }
+    const values = this.#runSlots.values;
+    if (slotsTo - slotsFrom >= NATIVE_COPY_SLOTS_MIN) {
+      values.set(slots.subarray(slotsFrom, slotsTo), slotsFrom + shift);
+    } else {
+      for (let i = slotsFrom; i < slotsTo; i++) values[i + shift] = slots[i];
+    }
+    this.#runSlots.length += slotsTo - slotsFrom;
   }
 
   #addRun(key: number, slots: Uint32Array, from: number, to: number): void {

@@ -10,7 +10,7 @@ import { unionOfSlots } from '../index/slot-union.ts';
 import { KIND_BITMAPS, KIND_PAIRS, KIND_PRESENT, NO_RUN } from './accumulator-message.ts';
 import type { FieldMerge, FieldSource } from './merge.ts';
 import { orderByKey } from './merge-entries.ts';
-import { bitmapKeysOf, bitmapsOf, pairsOf, partsOf } from './merge-parts.ts';
+import { bitmapKeysOf, bitmapsOf, pairsOf, partsOf, unionOf } from './merge-parts.ts';
 import { firstRuns } from './merge-runs.ts';
 import { SlotSet } from './merge-slot-set.ts';
 
@@ -49,11 +49,13 @@ export function mergeFilterField(merge: FieldMerge): SharedArrayBuffer {
   const layers: Layer[] = merge.sources.map((source) => layerOf(source, merge.field));
   if (merge.previous !== null) layers.unshift(previousLayer(merge.previous));
   if (!merge.many) dropOverwritten(layers);
-  const builder = new FilterSegmentBuilder({ field: merge.field });
-  new DirectoryMerge(
-    layers.flatMap(({ directories }) => directories),
-    builder,
-  ).run();
+  const directories = layers.flatMap((layer) => layer.directories);
+  const builder = new FilterSegmentBuilder({
+    field: merge.field,
+    keyCountMax: directories.reduce((sum, { keys }) => sum + keys.length, 1),
+    slotCountMax: directories.reduce((sum, { slots }) => sum + slots.length, 0),
+  });
+  new DirectoryMerge(directories, builder).run();
   return builder.finish(unionOfPresent(layers));
 }
 
@@ -82,7 +84,7 @@ function layerOf(source: FieldSource, field: string): Layer {
       } else if (part.kind === KIND_PRESENT) present.push(kept(bitmapsOf(part)[0], loss));
     }
   });
-  return { directories, present: isPresentKnown ? RoaringBitmap32.orMany(present) : null };
+  return { directories, present: isPresentKnown ? unionOf(present) : null };
 }
 
 function lossOf(source: FieldSource, run: number, losses: Map<number, Loss>): Loss | null {
@@ -137,9 +139,9 @@ function loseSlots(layer: Layer, slots: RoaringBitmap32): void {
 }
 
 function presentOf(layer: Layer): RoaringBitmap32 {
-  return RoaringBitmap32.orMany(
+  return unionOf(
     layer.directories.map(({ slots, bitmaps, loss }) =>
-      kept(bitmaps === null ? unionOfSlots(slots) : RoaringBitmap32.orMany(bitmaps), loss),
+      kept(bitmaps === null ? unionOfSlots(slots) : unionOf(bitmaps), loss),
     ),
   );
 }
@@ -147,7 +149,7 @@ function presentOf(layer: Layer): RoaringBitmap32 {
 /** Undefined when the builder has to find out. A slot that one layer loses has a value in another. */
 function unionOfPresent(layers: readonly Layer[]): RoaringBitmap32 | undefined {
   const present = layers.map((layer) => layer.present);
-  return present.every((bitmap) => bitmap !== null) ? RoaringBitmap32.orMany(present) : undefined;
+  return present.every((bitmap) => bitmap !== null) ? unionOf(present) : undefined;
 }
 
 function kept(bitmap: RoaringBitmap32, loss: Loss | null): RoaringBitmap32 {
@@ -162,6 +164,10 @@ class DirectoryMerge {
   /** Per entry its directory, and its position there. */
   readonly #directoryOf: Uint32Array;
   readonly #positionOf: Uint32Array;
+  /** Entries of one directory that are waiting to be added, or directory −1. */
+  #stretchDirectory = -1;
+  #stretchFrom = 0;
+  #stretchTo = 0;
   readonly #gathered = new Uint32Array(GATHERED_SLOTS_MAX);
 
   constructor(directories: readonly Directory[], builder: FilterSegmentBuilder) {
@@ -185,26 +191,45 @@ class DirectoryMerge {
     const order = orderByKey(keys);
     let from = 0;
     while (from < keys.length) {
-      const key = keys[order === null ? from : order[from]];
+      const first = order === null ? from : order[from];
+      const key = keys[first];
       let to = from + 1;
       while (to < keys.length && keys[order === null ? to : order[to]] === key) to++;
-      if (to - from === 1 && this.#addSingle(key, order === null ? from : order[from])) from = to;
-      else {
+      if (to - from > 1 || !this.#addSingle(key, first)) {
+        this.#addStretch();
         this.#addUnited(key, order, from, to);
-        from = to;
       }
+      from = to;
     }
+    this.#addStretch();
   }
 
   /** A key in one directory from which nothing is lost; false when it is not that simple. */
   #addSingle(key: number, entry: number): boolean {
-    const directory = this.#directories[this.#directoryOf[entry]];
-    if (directory.loss !== null) return false;
+    const directory = this.#directoryOf[entry];
+    const { bitmaps, loss } = this.#directories[directory];
     const position = this.#positionOf[entry];
-    const { bitmaps, starts, slots } = directory;
-    if (bitmaps === null) this.#builder.addSlots(key, slots, starts[position], starts[position + 1]);
-    else this.#builder.addBitmap(key, bitmaps[position]);
+    if (loss !== null) return false;
+    if (bitmaps !== null) {
+      this.#addStretch();
+      this.#builder.addBitmap(key, bitmaps[position]);
+      return true;
+    }
+    if (directory !== this.#stretchDirectory || position !== this.#stretchTo) {
+      this.#addStretch();
+      this.#stretchDirectory = directory;
+      this.#stretchFrom = position;
+    }
+    this.#stretchTo = position + 1;
     return true;
+  }
+
+  /** Neighbours of one directory that stay neighbours are added at once. */
+  #addStretch(): void {
+    if (this.#stretchDirectory < 0) return;
+    const { keys, starts, slots } = this.#directories[this.#stretchDirectory];
+    this.#builder.addDirectory(keys, starts, slots, this.#stretchFrom, this.#stretchTo);
+    this.#stretchDirectory = -1;
   }
 
   /** Entries order[from … to) together. */
@@ -258,7 +283,7 @@ class DirectoryMerge {
           : bitmaps[position];
       united.push(kept(bitmap, loss));
     }
-    this.#builder.addBitmap(key, united.length === 1 ? united[0] : RoaringBitmap32.orMany(united));
+    this.#builder.addBitmap(key, united.length === 1 ? united[0] : unionOf(united));
   }
 }
 

@@ -93,3 +93,10 @@ export function bitmapsOf(part: MessagePart): RoaringBitmap32[] {
 export function touchedBitmaps(part: MessagePart): RoaringBitmap32[] {
   return part.kind === KIND_SLOTS ? [new RoaringBitmap32(slotsOf(part))] : bitmapsOf(part);
 }
+
+/** Folding in place: a union of thousands of bitmaps in a single native call takes ten times as long. */
+export function unionOf(bitmaps: readonly RoaringBitmap32[]): RoaringBitmap32 {
+  const union = new RoaringBitmap32();
+  for (const bitmap of bitmaps) union.orInPlace(bitmap);
+  return union;
+}

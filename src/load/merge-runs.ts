@@ -2,7 +2,7 @@
  * Which rows of a single-valued table win: the later run, for every slot both have. Where runs do not overlap, as in any dump
  * in slot order, that is seen from their bounds alone.
  */
-import { EMPTY_BITMAP, RoaringBitmap32 } from '../index/roaring.ts';
+import { RoaringBitmap32 } from '../index/roaring.ts';
 import {
   type ChunkMessage,
   NO_FIELD,
@@ -12,7 +12,7 @@ import {
   RUN_WORDS,
 } from './accumulator-message.ts';
 import type { RunResolution } from './merge.ts';
-import { partsOf, touchedBitmaps } from './merge-parts.ts';
+import { partsOf, touchedBitmaps, unionOf } from './merge-parts.ts';
 
 /** `messages`: all chunks of one table, in file order. Needed before the fields of the table are merged. */
 export function resolveRuns(messages: readonly ChunkMessage[]): RunResolution {
@@ -50,9 +50,7 @@ function touchedByRun(message: ChunkMessage): RoaringBitmap32[] {
   const lists: RoaringBitmap32[][] = [];
   for (let run = 0; run < message.runs.length / RUN_WORDS; run++) lists.push([]);
   for (const part of partsOf(message, NO_FIELD)) lists[part.run].push(...touchedBitmaps(part));
-  return lists.map((list) =>
-    list.length === 0 ? EMPTY_BITMAP : list.length === 1 ? list[0] : RoaringBitmap32.orMany(list),
-  );
+  return lists.map((list) => (list.length === 1 ? list[0] : unionOf(list)));
 }
 
 function areDisjoint(messages: readonly ChunkMessage[], runCount: number): boolean {
