@@ -14,7 +14,7 @@ export interface ProgressReporter {
   finish(): void;
 }
 
-const BAR_CELLS = 20;
+const BAR_CELLS = 12;
 
 export function createProgressReporter(style: ProgressStyle, output: StatusOutput): ProgressReporter {
   if (style === 'json') {
