@@ -80,12 +80,10 @@ class BlockwiseExpression implements CompiledExpression {
       if (root.values !== this.#values) {
         this.#values.set(root.values.subarray(root.offset, root.offset + count), start);
       }
+      // Whether there are nulls is the same for every block of a batch; whether a row failed is not.
       if (root.nulls !== null) {
-        if (!someNull) this.#nulls.fill(0, 0, start);
         someNull = true;
         this.#nulls.set(root.nulls.subarray(root.nullsOffset, root.nullsOffset + count), start);
-      } else if (someNull) {
-        this.#nulls.fill(0, start, start + count);
       }
       if (root.errors !== null) {
         if (!someError) this.#errors.fill(0, 0, start);

@@ -12,6 +12,7 @@ import {
   expressionRange,
 } from '../../src/config/expression-interpreter.ts';
 import { BLOCK_ROWS } from '../../src/config/expression-vector.ts';
+import { normaliseDefinition } from '../../src/config/parse.ts';
 
 const MAX = Number.MAX_SAFE_INTEGER;
 
@@ -188,6 +189,13 @@ const batch: fc.Arbitrary<Batch> = fc.integer({ min: 0, max: 12 }).chain((rowCou
   ),
 );
 
+/** A batch of the given columns; the others are null. */
+function rowsOf(columns: Batch): Batch {
+  const rowCount = Math.max(...Object.values(columns).map((values) => values.length));
+  const nulls = Array.from({ length: rowCount }, () => null);
+  return { ...Object.fromEntries(Object.keys(columnTypes).map((name) => [name, nulls])), ...columns };
+}
+
 /** The batch's rows again and again, up to `rowCount`: more than one block, its nulls and errors in some. */
 function repeated(source: Batch, rowCount: number): Batch {
   return Object.fromEntries(
@@ -250,6 +258,81 @@ describe('a compiled expression', () => {
       },
     );
     fc.assert(property, { numRuns: 3000 });
+  });
+
+  it('equals the interpreter for every operator at the edges of the range, either operand constant', () => {
+    const column = (name: string): Expression => ({
+      kind: 'column',
+      name,
+      columnType: 'integer',
+      type: 'integer',
+    });
+    const pairs = edges.flatMap((left) => edges.map((right) => [left, right]));
+    const rows = rowsOf({ wide: pairs.map(([left]) => left), small: pairs.map(([, right]) => right) });
+    const operators = [
+      '+',
+      '-',
+      '*',
+      '/',
+      '%',
+      '&',
+      '|',
+      '^',
+      '<<',
+      '>>',
+      '<',
+      '<=',
+      '>',
+      '>=',
+      '==',
+      '!=',
+    ] as const;
+    for (const [index, operator] of operators.entries()) {
+      const type = index < 10 ? 'integer' : 'boolean';
+      const binary = (left: Expression, right: Expression): Expression => ({
+        kind: 'binary',
+        operator,
+        left,
+        right,
+        type,
+      });
+      expectEqualResults(binary(column('wide'), column('small')), [rows]);
+      for (const edge of edges) {
+        const constant: Expression = { kind: 'literal', value: edge, type: 'integer' };
+        expectEqualResults(binary(column('wide'), constant), [rows]);
+        expectEqualResults(binary(constant, column('wide')), [rows]);
+      }
+    }
+  });
+
+  it('equals the interpreter on tests of bits, also those that contradict themselves', () => {
+    const rows = rowsOf({ wide: [...Array.from({ length: 32 }, (_, value) => value - 8), ...edges, null] });
+    const tests = [
+      'a & 4 == 4',
+      'a & 4 != 4',
+      'a & 4 == 3',
+      'a & 4 != 3',
+      'a & 3 == 1',
+      'a & 3 != 1',
+      '6 & a == 2',
+    ]
+      .concat([
+        'a >> 1 & 3 == 2',
+        'a >> 31 & 1 == 1',
+        'a >> 32 & 1 == 1',
+        'a >> 1 & 0x7FFFFFFF == 0x7FFFFFFF',
+      ])
+      .concat(['a & 0x80000000 != 0', 'a & 0 == 0', 'a & (1 << 3) != 0', 'a & 1 == -1', 'a & -1 == 5']);
+    for (const left of tests) {
+      for (const text of [left, ...tests.map((right) => `${left} && ${right}`)]) {
+        const definition = normaliseDefinition({
+          name: 'bits',
+          fields: { bit: { type: 'boolean', index: 'filter' } },
+          tables: { bits: { slot: 'id', alive: true, fields: { bit: text.replaceAll('a', 'wide') } } },
+        });
+        expectEqualResults(definition.tables[0].fields[0].expression, [rows]);
+      }
+    }
   });
 
   it('equals the interpreter over several blocks', () => {
