@@ -84,18 +84,15 @@ describe('row shape', () => {
   });
 
   test('countLines counts LFs in the range only', () => {
-    fc.assert(
-      fc.property(
-        fc.array(fc.constantFrom('\n', 'x', '"'), { maxLength: 100 }),
-        fc.nat({ max: 15 }),
-        (parts, alignment) => {
-          const mark = kernels.memory.mark();
-          const source = placeText(kernels, Buffer.from(parts.join('')), alignment);
-          const lines = kernels.countLines(source, source + parts.length);
-          kernels.memory.release(mark);
-          expect(lines).toBe(parts.filter((part) => part === '\n').length);
-        },
-      ),
-    );
+    for (let length = 0; length < 40; length++) {
+      for (let alignment = 0; alignment < 20; alignment++) {
+        const text = Buffer.from('\n"x\n\nx\r\n,x'.repeat(4)).subarray(0, length);
+        const mark = kernels.memory.mark();
+        const source = placeText(kernels, text, alignment);
+        const lines = kernels.countLines(source, source + length);
+        kernels.memory.release(mark);
+        expect(lines).toBe(text.filter((byte) => byte === 10).length);
+      }
+    }
   });
 });

@@ -164,12 +164,51 @@ describe('string dictionary', () => {
   test('flags every row whose string is not UTF-8, in later batches too', () => {
     const kernels = loadKernels();
     const dictionary = new StringDictionary(kernels);
-    // Together the second and third are one character, which must not hide that each alone is none.
-    const fields = ['ok', '\xc3', '\xa9', Buffer.from('é').toString('latin1'), '\xff'];
-    expect(encode(kernels, dictionary, fields).rows).toEqual([0, 'flagged', 'flagged', 3, 'flagged']);
+    const e = Buffer.from('é').toString('latin1');
+    expect(encode(kernels, dictionary, ['ok', '\xff', e]).rows).toEqual([0, 'flagged', 2]);
     const again = encode(kernels, dictionary, ['\xff', 'ok', '']);
     expect(again.rows).toEqual(['flagged', 0, null]);
     expect(again.outcome).toBe(SOME_FLAGGED | SOME_NULL);
+  });
+
+  test('flags two strings that only together are UTF-8', () => {
+    const kernels = loadKernels();
+    expect(encode(kernels, new StringDictionary(kernels), ['\xc3', '\xa9']).rows).toEqual([
+      'flagged',
+      'flagged',
+    ]);
+  });
+
+  test('never writes beyond its heap', () => {
+    const kernels = loadKernels();
+    const dictionary = new StringDictionary(kernels);
+    const { memory } = kernels;
+    const guard = memory.allocate(1024 * 1024);
+    memory.u8.fill(7, guard, guard + 1024 * 1024);
+    const fields = Array.from({ length: 600 }, (_, i) => String(i).repeat(50));
+    encode(kernels, dictionary, [...fields, ...fields.map((field) => `"${field}""${field}"`)]);
+    expect(memory.u8.subarray(guard, guard + 1024 * 1024).every((byte) => byte === 7)).toBe(true);
+    expect(dictionary.size).toBe(1200);
+  });
+
+  test('tells strings apart whose hashes are equal', () => {
+    // The hash of sixteen bytes is that of rotl(first * factor, 29) ^ second; so a second half can be found for any first.
+    const mask = (1n << 64n) - 1n;
+    const spread = (half: bigint): bigint => {
+      const product = (half * 0x9e3779b97f4a7c15n) & mask;
+      return ((product << 29n) | (product >> 35n)) & mask;
+    };
+    const bytes = (first: bigint, second: bigint): Buffer => {
+      const buffer = Buffer.alloc(16);
+      buffer.writeBigUInt64LE(first, 0);
+      buffer.writeBigUInt64LE(second, 8);
+      return buffer;
+    };
+    const dictionary = new StringDictionary(loadKernels());
+    const codes = Array.from({ length: 8 }, (_, i) =>
+      dictionary.add(bytes(BigInt(i), 0x1234n ^ spread(0n) ^ spread(BigInt(i)))),
+    );
+    expect(codes).toEqual([0, 1, 2, 3, 4, 5, 6, 7]);
   });
 
   test('adds and looks up single strings', () => {
