@@ -192,8 +192,6 @@ function spelledLength(node: Scalar, character: string, offset: number, source: 
 function skipIndent(next: string | undefined, offset: number, source: string, end: number): number {
   let skipped = offset;
   while (skipped < end && next !== undefined && source[skipped] !== next && /\s/.test(source[skipped])) {
-    // A folded line break is the space of the value.
-    if (next === ' ' && source[skipped] === '\n') return skipped;
     skipped++;
   }
   return skipped;
