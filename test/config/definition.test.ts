@@ -497,7 +497,7 @@ describe('errors of a definition', () => {
       '- a',
       'text',
       'null',
-      '['.repeat(50_000),
+      '['.repeat(20_000),
       '? [a]\n: b',
       'a: {b: *c}',
       '%YAML 9\n---\n',
