@@ -23,13 +23,17 @@ export class ThreadIndex implements BitloomIndex {
   /** Calls in flight: how to fail each of them when the thread ends. */
   readonly #pending = new Set<(error: BitloomError) => void>();
   #closing: Promise<void> | null = null;
-  #ended = false;
+  /** Set when the thread has ended without being asked to. */
+  #crash: BitloomError | null = null;
 
   private constructor(worker: Worker) {
     this.#worker = worker;
     this.#host = Comlink.wrap<ThreadHost>(nodeEndpoint(worker));
-    worker.once('error', (cause) => this.#failPending(crashed(cause)));
-    worker.once('exit', () => this.#failPending(this.#closing === null ? crashed() : closed()));
+    worker.once('error', (cause) => this.#crashed(cause));
+    worker.once('exit', () => {
+      if (this.#closing === null) this.#crashed();
+      else this.#failPending(closed());
+    });
   }
 
   static async open(options: OpenOptions): Promise<ThreadIndex> {
@@ -79,12 +83,21 @@ export class ThreadIndex implements BitloomIndex {
   }
 
   close(): Promise<void> {
-    this.#closing ??= this.#send<void>(() => this.#host.close()).finally(() => this.#worker.terminate());
+    this.#closing ??= this.#close();
     return this.#closing;
   }
 
+  async #close(): Promise<void> {
+    try {
+      if (this.#crash === null) await this.#send<void>(() => this.#host.close());
+    } finally {
+      await this.#worker.terminate();
+    }
+  }
+
   async #call<T>(perform: () => Promise<unknown>): Promise<T> {
-    if (this.#closing !== null || this.#ended) throw closed();
+    if (this.#closing !== null) throw closed();
+    if (this.#crash !== null) throw this.#crash;
     return this.#send(perform);
   }
 
@@ -100,8 +113,15 @@ export class ThreadIndex implements BitloomIndex {
     throw errorFromData(outcome.error);
   }
 
+  #crashed(cause?: unknown): void {
+    this.#crash ??= new BitloomError('ENGINE_CRASHED', 'the engine thread ended unexpectedly', {
+      hint: 'open the index again; what was published with a directory is safe',
+      cause,
+    });
+    this.#failPending(this.#crash);
+  }
+
   #failPending(error: BitloomError): void {
-    this.#ended = true;
     for (const reject of this.#pending) reject(error);
     this.#pending.clear();
   }
@@ -109,13 +129,6 @@ export class ThreadIndex implements BitloomIndex {
 
 function emitWarning(message: string): void {
   process.emitWarning(message, 'BitloomWarning');
-}
-
-function crashed(cause?: unknown): BitloomError {
-  return new BitloomError('ENGINE_CRASHED', 'the engine thread ended unexpectedly', {
-    hint: 'open the index again; what was published with a directory is safe',
-    cause,
-  });
 }
 
 function closed(): BitloomError {

@@ -1,5 +1,6 @@
 /** Cancelling, crashing, closing: whatever ends a load early leaves the version before it and no thread behind. */
 import { join } from 'node:path';
+import type { Worker } from 'node:worker_threads';
 import { type BitloomIndex, type LoadProgress, openIndex } from 'bitloom';
 import { beforeAll, expect, test } from 'vitest';
 import { generateDump } from '../../src/generate/generate.ts';
@@ -103,3 +104,45 @@ test.each(PLACES)('progress never goes back, ends with done and counts every row
     expect(reports.at(-1)).toMatchObject({ rows, rejects: 0, bytesDone: reports[0].bytesTotal });
   }),
 );
+
+/** The worker threads that this process starts while `use` runs. */
+async function withWorkers(use: (workers: readonly Worker[]) => Promise<void>): Promise<void> {
+  const workers: Worker[] = [];
+  const collect = (worker: Worker): void => void workers.push(worker);
+  process.on('worker', collect);
+  try {
+    await use(workers);
+  } finally {
+    process.off('worker', collect);
+  }
+}
+
+test('a worker that dies fails the load with its cause, and the next load gets a new one', () =>
+  withWorkers((workers) =>
+    withIndex(true, async (index) => {
+      const load = index.load(files, {
+        threads: 2,
+        chunkLines: 1000,
+        onProgress: ({ rows }) => rows > 0 && workers[0].terminate(),
+      });
+      await expect(load).rejects.toMatchObject({ code: 'WORKER_CRASHED', cause: expect.anything() });
+      expect(await index.stats()).toMatchObject({ version: 0, alive: 0 });
+      expect((await index.load(files, { threads: 2 })).alive).toBe(ROWS);
+    }),
+  ));
+
+test('when the engine thread dies every call fails instead of waiting for ever', () =>
+  withWorkers(async (workers) => {
+    const index = await openIndex({ definition });
+    const calls = [index.load(files, { threads: 2, chunkLines: 1000 }), index.count()];
+    const failures = calls.map((call) =>
+      call.then(
+        () => null,
+        (error: { code: string }) => error.code,
+      ),
+    );
+    await workers[0].terminate();
+    expect(await failures[0]).toBe('ENGINE_CRASHED');
+    await expect(index.count()).rejects.toMatchObject({ code: 'ENGINE_CRASHED' });
+    await index.close();
+  }));
