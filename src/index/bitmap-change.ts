@@ -38,12 +38,14 @@ export class BitmapChange {
 
 /** Collects edits of one bitmap. */
 export class BitmapEditor {
+  readonly #from: BitmapChange | null;
   readonly #base: RoaringBitmap32;
   #adds: RoaringBitmap32;
   #removes: RoaringBitmap32;
 
   /** Starts from a change, or from a base bitmap without changes. */
   constructor(from: BitmapChange | RoaringBitmap32) {
+    this.#from = from instanceof BitmapChange ? from : null;
     if (from instanceof BitmapChange) {
       this.#base = from.base;
       this.#adds = from.adds;
@@ -82,8 +84,9 @@ export class BitmapEditor {
     if (!this.#adds.isEmpty) this.#writableAdds().andNotInPlace(slots);
   }
 
-  /** The change, or null when the bitmap is that of the base. The editor is spent. */
+  /** The change, the one it started from if nothing was written, or null for the base. The editor is spent. */
   finish(): BitmapChange | null {
+    if (this.#adds === this.#from?.adds && this.#removes === this.#from.removes) return this.#from;
     if (this.#adds.isEmpty && this.#removes.isEmpty) return null;
     return new BitmapChange(this.#base, this.#adds.freeze(), this.#removes.freeze());
   }

@@ -2,7 +2,7 @@
  * Folds the changes of a version into new base segments: the same bytes as if they had been built from the content at
  * once. Segments without changes are taken over as they are.
  */
-import { PAGE_SLOTS, SMALL_VALUE_SLOTS_MAX } from '../limits.ts';
+import { COLUMN_SPARSE_SLOTS_MAX, PAGE_SLOTS, SMALL_VALUE_SLOTS_MAX } from '../limits.ts';
 import { buildBitmapSegment } from './bitmap-segment.ts';
 import type { DeltaDictionary } from './delta-dictionary.ts';
 import type { DeltaFilter } from './delta-filter.ts';
@@ -52,6 +52,10 @@ function compactSort(name: string, field: DeltaSort, transpose: TransposePage): 
   for (const { pageKey, rank, size } of presentPages(present)) {
     present.rangeUint32Array(slots, rank, size);
     field.gather(slots, keys, size);
+    if (size <= COLUMN_SPARSE_SLOTS_MAX) {
+      builder.addSparsePage(slots, keys, 0, size);
+      continue;
+    }
     column.fill(0);
     presentBits.fill(0);
     scatterPage(slots, keys, size, column, presentBits);

@@ -1,8 +1,8 @@
 /**
  * A sort field as it is after changes to a base segment: changed layers, and the keys of the slots that were set.
  *
- * Slots that got their key in bulk have no entry of their own; their key is read from the layers, so that a bulk write
- * costs by containers and not by slots.
+ * Slots that once got their key in bulk are read from the layers from then on, so that a bulk write costs by containers
+ * and not by slots.
  */
 import { type BitmapChange, BitmapEditor } from './bitmap-change.ts';
 import { LayeredMap } from './layered-map.ts';
@@ -16,9 +16,9 @@ interface State {
   /** By bit; null: as in the base. */
   readonly layers: readonly (BitmapChange | null)[];
   readonly present: BitmapChange | null;
-  /** Keys set one by one; stale for slots that are absent or in `bulk`. */
+  /** Keys set one by one; not to be read for slots that are absent or in `bulk`. */
   readonly keys: LayeredMap<number>;
-  /** Slots whose key stands only in the layers. */
+  /** Slots that were ever written in bulk: the layers have their key. */
   readonly bulk: RoaringBitmap32;
   readonly keyMin: number;
   readonly keyMax: number;
@@ -103,7 +103,6 @@ export class SortEditor {
       if ((next >>> bit) & 1) this.#layer(bit).add(slot);
       else this.#layer(bit).remove(slot);
     }
-    if (this.#bulk.has(slot)) this.#writableBulk().delete(slot);
     if (key === null) {
       this.#present.remove(slot);
       return;
@@ -123,12 +122,12 @@ export class SortEditor {
     }
     if (key === null) {
       this.#present.removeMany(slots);
-      if (this.#bulk.intersects(slots)) this.#writableBulk().andNotInPlace(slots);
       return;
     }
     this.#present.addMany(slots);
     this.added.orInPlace(slots);
-    this.#writableBulk().orInPlace(slots);
+    if (this.#bulk.isFrozen) this.#bulk = this.#bulk.clone();
+    this.#bulk.orInPlace(slots);
     this.#widen(key);
   }
 
@@ -175,11 +174,6 @@ export class SortEditor {
   #widen(key: number): void {
     if (key < this.#keyMin) this.#keyMin = key;
     if (key > this.#keyMax) this.#keyMax = key;
-  }
-
-  #writableBulk(): RoaringBitmap32 {
-    if (this.#bulk.isFrozen) this.#bulk = this.#bulk.clone();
-    return this.#bulk;
   }
 }
 

@@ -73,7 +73,7 @@ export class Segment {
     const directory = new Float64Array(buffer, ALIGNMENT_BYTES, sections * 2);
     let end = directoryEnd;
     for (let i = 0; i < directory.length; i += 2) {
-      if (directory[i] !== alignUp(end) || !(directory[i + 1] >= 0))
+      if (directory[i] !== alignUp(end) || !isByteCount(directory[i + 1]))
         throw invalid(`section ${i / 2} is misplaced`);
       end = directory[i] + directory[i + 1];
     }
@@ -96,6 +96,10 @@ export class Segment {
   doubles(section: number): Float64Array {
     return new Float64Array(this.buffer, this.#directory[2 * section], this.#directory[2 * section + 1] / 8);
   }
+}
+
+function isByteCount(value: number): boolean {
+  return Number.isSafeInteger(value) && value >= 0;
 }
 
 function alignUp(bytes: number): number {

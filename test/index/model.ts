@@ -24,6 +24,14 @@ export function ascending(slots: Iterable<number>): Uint32Array {
   return Uint32Array.from(slots).sort();
 }
 
+/** Compares bytes: `toEqual` walks long arrays element by element. */
+export function sameBytes(
+  a: Uint32Array | Uint8Array | SharedArrayBuffer,
+  b: Uint32Array | Uint8Array | SharedArrayBuffer,
+): boolean {
+  return Buffer.compare(bytesOf(a), bytesOf(b)) === 0;
+}
+
 export function buildFilter(model: FilterModel): SharedArrayBuffer {
   const builder = new FilterSegmentBuilder({ field: 'field' });
   for (const key of ascending(model.keys())) {
@@ -67,4 +75,9 @@ export function transposeNaively(column: Uint32Array, layers: Uint32Array): void
       layers[bit * 2048 + (i >>> 5)] |= 1 << (i & 31);
     }
   }
+}
+
+function bytesOf(data: Uint32Array | Uint8Array | SharedArrayBuffer): Uint8Array {
+  if (data instanceof SharedArrayBuffer) return new Uint8Array(data);
+  return new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
 }

@@ -11,7 +11,7 @@ const stretches = fc.array(
     count: fc.oneof(fc.integer({ min: 1, max: 12 }), fc.integer({ min: 1, max: 9000 }), fc.constant(65_536)),
     stride: fc.constantFrom(1, 1, 2, 3, 7),
   }),
-  { maxLength: 12 },
+  { maxLength: 6 },
 );
 
 function slotsOf(
@@ -47,7 +47,7 @@ test('bitmaps written from slots equal the bytes of the roaring package', () => 
       expect(writer.cardinality).toBe(slots.length);
       expect(Buffer.compare(written(writer), reference(slots))).toBe(0);
     }),
-    { numRuns: 60 },
+    { numRuns: 40 },
   );
 });
 
@@ -70,7 +70,7 @@ test('bitmaps written from page bitsets equal the bytes of the roaring package',
       writer.addBitset(65_535, words, 5);
       expect(Buffer.compare(written(writer), reference(slots))).toBe(0);
     }),
-    { numRuns: 60 },
+    { numRuns: 40 },
   );
 });
 

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { unionOfSlots } from '../../src/index/slot-union.ts';
-import { ascending } from './model.ts';
+import { ascending, sameBytes } from './model.ts';
 
 const slot = fc.oneof(fc.integer({ min: 0, max: 70_000 }), fc.integer({ min: 0, max: 0xffffffff }));
 // Many draws from a narrow range fill their pages, few from a wide one do not; both ways of uniting occur.
@@ -22,9 +22,9 @@ test('the union holds each slot once, in whatever order and number they come', (
       fc.array(slot, { maxLength: 50 }),
       (stretches, others) => {
         const slots = Uint32Array.from([...stretches.flat(), ...others]);
-        expect(unionOfSlots(slots).toUint32Array()).toEqual(ascending(new Set(slots)));
+        expect(sameBytes(unionOfSlots(slots).toUint32Array(), ascending(new Set(slots)))).toBe(true);
       },
     ),
-    { numRuns: 60 },
+    { numRuns: 40 },
   );
 });

@@ -160,10 +160,11 @@ class OpenDirectory implements IndexDirectory {
     this.#assertWritable(id);
     try {
       const files = await readdir(this.#path);
-      // Versions from this id on were found damaged when the directory was opened.
+      const entries = await writeSegments(this.#path, id, segments, this.#known, new Set(files));
+      // Versions from this id on were found damaged when the directory was opened. They go before the new one comes, so
+      // that none of them can ever be taken for the latest again.
       const damaged = files.filter((file) => (versionOfFile(file) ?? -1) >= id);
       await removeFiles(this.#path, damaged);
-      const entries = await writeSegments(this.#path, id, segments, this.#known, new Set(files));
       await syncDirectory(this.#path);
       const manifest: Manifest = {
         version: id,

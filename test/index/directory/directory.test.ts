@@ -155,6 +155,18 @@ test('a damaged version keeps its files until the next publish, which takes its 
   await reopened.close();
 });
 
+test('a damaged version that is newer than the next one goes before the next one is stored', async () => {
+  await publishAll(1, 7);
+  await truncate(path.join(directory, 'segment-7-1.bin'), 100);
+  const opened = await openDirectory(directory);
+  await mkdir(path.join(directory, 'manifest-2.json.tmp', 'in-the-way'), { recursive: true });
+  await expect(
+    opened.publish({ id: 2, definition: testDefinition, segments: contentOf(2) }),
+  ).rejects.toMatchObject({ code: 'SNAPSHOT_WRITE_FAILED' });
+  expect(await filesMatching(/^manifest-.*json$/)).toEqual(['manifest-1.json']);
+  await opened.close();
+});
+
 test('without any whole version the damaged files are named', async () => {
   await publishAll(1, 2);
   await truncate(path.join(directory, 'segment-1-1.bin'), 100);
