@@ -393,7 +393,7 @@ describe('formatExpression', () => {
         fc
           .tuple(tie('integer'), fc.constantFrom('<', '<=', '>', '>=', '==', '!='), tie('integer'))
           .map(([left, operator, right]) => `(${left})${operator}(${right})`),
-        fc.string().map((text) => `\`a b\` == ${"${text.replace(/[\\"]/g, '\\$&')}"`),
+        fc.string().map((text) => `\`a b\` == "${text.replace(/[\\"]/g, '\\$&')}"`),
         tie('integer').map((operand) => `isNull(${operand})`),
       ),
     }));
