@@ -28,6 +28,9 @@ export interface SlotPage {
 /** Pages looked at while searching the bound that prunes the others. */
 const PRUNING_PAGES_MAX = 16;
 
+/** Part of the pages up to which dropping the others is worth a copy of what is left. */
+const KEPT_PAGES_PART_MAX = 3 / 4;
+
 /** Appends candidates by slot, those after slot `after` only. */
 export function fillBySlot(
   page: SlotPage,
@@ -165,9 +168,7 @@ function fillFromTop(order: Order, candidates: SlotSet, topBit: number): void {
       }
     }
   }
-  if (taken !== null && !isFull(page)) {
-    rest = subtract(rest, taken);
-  }
+  if (taken !== null && !isFull(page)) rest = subtract(rest, taken);
   taken?.dispose();
   if (rest.bitmap.size <= gatherMax) appendSmall(order, rest.bitmap, null);
   else if (!isFull(page)) fillBySlot(page, rest.bitmap, descending, null);
@@ -246,9 +247,15 @@ function prunePages(
     low = Math.min(low, keyMins[index]);
     high = Math.max(high, keyMaxs[index]);
   }
-  const set = keptCount === pageKeys.length ? candidates : intersect(candidates, kept);
+  let set = candidates;
+  if (keptCount <= pageKeys.length * KEPT_PAGES_PART_MAX) {
+    set = intersect(candidates, kept);
+    order.gatherMax = gatherSlotsMax(keptCount);
+  } else {
+    low = field.keyMin;
+    high = field.keyMax;
+  }
   kept.dispose();
-  order.gatherMax = gatherSlotsMax(keptCount);
   if (after !== null) {
     // A key of another version may lie outside of the pages' keys and still has to be walked down bit by bit.
     low = Math.min(low, after.key);

@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import { RoaringBitmap32 } from '../../src/index/roaring.ts';
 import type { Version } from '../../src/index/version.ts';
 import { executeCount, executeQuery } from '../../src/query/execute.ts';
 import type { Query } from '../../src/query/query.ts';
@@ -199,4 +200,34 @@ describe('executeQuery against plain loops over the rows', () => {
       { numRuns: 30 },
     );
   });
+
+  test('a query frees every bitmap that it makes', () => {
+    // A disposed bitmap keeps its empty object until it is collected; what it must not keep are its containers.
+    const { version } = tables['dense, no nulls'];
+    const emptyBytes = bytesOfEmptyBitmap();
+    const containerBytes = () =>
+      RoaringBitmap32.getRoaringUsedMemory() - emptyBytes * RoaringBitmap32.getInstancesCount();
+    fc.assert(
+      fc.property(where, orderBy, (where, orderBy) => {
+        const query = queryOf(where, orderBy, { take: 3 });
+        // The first time fills the caches of the readers.
+        executeQuery(version, query);
+        executeCount(version, where);
+        const before = containerBytes();
+        executeQuery(version, { ...query, cursor: executeQuery(version, query).nextCursor });
+        executeCount(version, where);
+        // Less than the container of half a page, more than what the package allocates around them.
+        expect(containerBytes() - before).toBeLessThan(4000);
+      }),
+      { numRuns: 150 },
+    );
+  });
 });
+
+function bytesOfEmptyBitmap(): number {
+  const before = RoaringBitmap32.getRoaringUsedMemory();
+  const bitmaps = Array.from({ length: 100 }, () => new RoaringBitmap32());
+  const bytes = (RoaringBitmap32.getRoaringUsedMemory() - before) / bitmaps.length;
+  for (const bitmap of bitmaps) bitmap.dispose();
+  return bytes;
+}

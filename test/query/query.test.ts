@@ -68,6 +68,16 @@ describe('the shape of a query', () => {
   });
 });
 
+test('a value of a slot that is not alive does not stand in for the missing one of a slot that is', () => {
+  const few: Row[] = [
+    { slot: 1, alive: true, values: { seenAt: null } },
+    { slot: 2, alive: true, values: { seenAt: 5 } },
+    { slot: 3, alive: false, values: { seenAt: 6 } },
+  ];
+  const page = executeQuery(versionOf(few), { orderBy: { seenAt: 'asc' } });
+  expect(page).toEqual({ ids: [2, 1], total: 2, nextCursor: null });
+});
+
 describe('cursors', () => {
   const query = {
     where: { flag: true, level: { in: [0, 1] } },
