@@ -30,18 +30,26 @@ function aliveQuery(tables: readonly OracleTable[]): string {
     : `SELECT DISTINCT slot FROM (${parts.join(' UNION ALL ')})`;
 }
 
-/** Many fields: distinct pairs. Others: the last row of a slot, tables in order, even if it says null. */
+/**
+ * Many fields: distinct pairs. Others: per table the last row of a slot, even if it says null; of the tables the last that
+ * has a value.
+ */
 function fieldQuery(field: FieldDefinition, tables: readonly OracleTable[]): string {
-  const parts = tables.flatMap(({ table }, index) => {
+  const parts = tables.flatMap(({ table }, part) => {
     const column = table.fields.findIndex((mapping) => mapping.field.name === field.name);
     if (column < 0) return [];
-    return [`SELECT slot, field_${column} AS value, ${index} AS part, rowid AS line FROM rows_${index}`];
+    const values = `SELECT slot, field_${column} AS value, ${part} AS part FROM rows_${part}`;
+    return [field.many ? values : `${values} ${lastOf('rowid')}`];
   });
   if (parts.length === 0) return 'SELECT 0::BIGINT AS slot, 0::BIGINT AS value WHERE false';
-  const rows = `(${parts.join(' UNION ALL ')})`;
-  if (field.many) return `SELECT DISTINCT slot, value FROM ${rows} WHERE value IS NOT NULL`;
-  return `SELECT slot, value FROM (SELECT slot, value FROM ${rows}
-    QUALIFY row_number() OVER (PARTITION BY slot ORDER BY part DESC, line DESC) = 1) WHERE value IS NOT NULL`;
+  const known = `FROM (${parts.map((part) => `(${part})`).join(' UNION ALL ')}) WHERE value IS NOT NULL`;
+  return field.many
+    ? `SELECT DISTINCT slot, value ${known}`
+    : `SELECT slot, value ${known} ${lastOf('part')}`;
+}
+
+function lastOf(order: string): string {
+  return `QUALIFY row_number() OVER (PARTITION BY slot ORDER BY ${order} DESC) = 1`;
 }
 
 /** Insertion order is kept, so `rowid` is the order of the lines. */

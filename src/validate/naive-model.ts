@@ -47,10 +47,13 @@ export interface NaiveModel {
   readonly rejects: readonly ModelReject[];
 }
 
+/** Single-valued fields under construction: field → slot → value. */
+type SingleValues = Map<string, Map<number, ModelValue>>;
+
 /** Fields under construction. */
 interface Building {
   readonly alive: Set<number>;
-  readonly single: Map<string, Map<number, ModelValue>>;
+  readonly single: SingleValues;
   readonly many: Map<string, Map<ModelValue, Set<number>>>;
 }
 
@@ -64,7 +67,6 @@ export async function buildNaiveModel(
   const building: Building = { alive: new Set(), single: new Map(), many: new Map() };
   for (const field of definition.fields) {
     if (field.many) building.many.set(field.name, new Map());
-    else building.single.set(field.name, new Map());
   }
   const tables: Record<string, ModelTable> = {};
   const rejects: ModelReject[] = [];
@@ -84,15 +86,18 @@ async function loadTable(
   const counts: ModelTable = { rows: 0, skippedRows: 0, rejectedRows: 0, duplicateRows: 0 };
   const seen = new Set<number>();
   const singleValued = table.alive || table.fields.some((mapping) => !mapping.field.many);
+  const single: SingleValues = new Map(table.fields.map(({ field }) => [field.name, new Map()]));
   let columns = table.csv.columns;
-  for await (const batch of readNaiveRecords(file, table.csv, columns?.length !== 1)) {
+  for await (const batch of readNaiveRecords(file, table.csv)) {
     for (const record of batch) {
       if (columns === null) {
         columns = headerOf(record, file);
         continue;
       }
+      // In a table of one column a blank line is a record with a null.
+      if (record.blank && columns.length > 1) continue;
       try {
-        const slot = loadRecord(table, record, columns, building);
+        const slot = loadRecord(table, record, columns, { ...building, single });
         if (slot === null) {
           counts.skippedRows++;
           continue;
@@ -108,10 +113,23 @@ async function loadTable(
       }
     }
   }
+  addSingleValues(building.single, single);
   return counts;
 }
 
-/** The slot of the row, or null when the table's `where` left it out, which comes before all else. Errors: NaiveReject; the row then did nothing. */
+/** Where several tables feed a field, the later one wins where it has a value. */
+function addSingleValues(target: SingleValues, source: SingleValues): void {
+  for (const [field, values] of source) {
+    const earlier = target.get(field);
+    if (earlier === undefined || earlier.size === 0) target.set(field, values);
+    else for (const [slot, value] of values) earlier.set(slot, value);
+  }
+}
+
+/**
+ * The slot of the row, or null when the table's `where` left it out, which comes before all else. Errors: NaiveReject;
+ * the row then did nothing.
+ */
 function loadRecord(
   table: TableDefinition,
   record: NaiveRecord,
@@ -138,7 +156,7 @@ function loadRecord(
   return slot;
 }
 
-/** A later row wins wholly for single-valued fields, a null too; `many` fields accumulate. */
+/** A later row of a table wins wholly for single-valued fields, a null too; `many` fields accumulate. */
 function store(building: Building, field: FieldDefinition, slot: number, value: ModelValue | null): void {
   if (!field.many) {
     const values = building.single.get(field.name)!;
@@ -203,7 +221,7 @@ function fieldOf(fields: readonly NaiveText[], columns: readonly string[], name:
 /** Column names of a table's file in file order: from the definition, or from the header. */
 export async function columnsOfFile(table: TableDefinition, file: string): Promise<readonly string[]> {
   if (table.csv.columns !== null) return table.csv.columns;
-  for await (const [header] of readNaiveRecords(file, table.csv, true)) return headerOf(header, file);
+  for await (const [header] of readNaiveRecords(file, table.csv)) return headerOf(header, file);
   return [];
 }
 

@@ -25,18 +25,16 @@ export interface NaiveRecord {
   /** Null for a malformed record, then `code` says why. */
   readonly fields: readonly NaiveText[] | null;
   readonly code: string | null;
+  /** Nothing but its line end. */
+  readonly blank: boolean;
 }
 
 const BLOCK_BYTES = 256 * 1024;
 const READ_BYTES = 1024 * 1024;
 const LINE_FEED = 0x0a;
 
-/** Blank lines are no records when `skipBlankLines` is set; a byte order mark at the start is no text. */
-export async function* readNaiveRecords(
-  file: string,
-  dialect: CsvDialect,
-  skipBlankLines: boolean,
-): AsyncGenerator<NaiveRecord[]> {
+/** In batches. Blank lines are records here; a byte order mark at the start is no text. */
+export async function* readNaiveRecords(file: string, dialect: CsvDialect): AsyncGenerator<NaiveRecord[]> {
   let carried: Buffer = Buffer.alloc(0);
   let carriedOffset = 0;
   let line = 1;
@@ -48,7 +46,7 @@ export async function* readNaiveRecords(
       continue;
     }
     const { extents, end, lines } = splitRecords(text, start, atEnd, dialect, RECORD_BYTES_MAX);
-    for (const batch of inBlocks(extents, skipBlankLines)) {
+    for (const batch of inBlocks(extents)) {
       yield parseBlock(text, batch, dialect, line, carriedOffset, file);
     }
     line += lines;
@@ -58,10 +56,9 @@ export async function* readNaiveRecords(
 }
 
 /** Stretches of well-formed records up to BLOCK_BYTES; malformed records stand alone. */
-function* inBlocks(extents: readonly RecordExtent[], skipBlankLines: boolean): Generator<RecordExtent[]> {
+function* inBlocks(extents: readonly RecordExtent[]): Generator<RecordExtent[]> {
   let block: RecordExtent[] = [];
   for (const extent of extents) {
-    if (extent.blank && skipBlankLines) continue;
     const first = block.at(0);
     if (
       first !== undefined &&
@@ -83,7 +80,11 @@ function parseBlock(
   offset: number,
   file: string,
 ): NaiveRecord[] {
-  const place = (extent: RecordExtent) => ({ line: line + extent.line, byteOffset: offset + extent.start });
+  const place = (extent: RecordExtent) => ({
+    line: line + extent.line,
+    byteOffset: offset + extent.start,
+    blank: extent.blank,
+  });
   if (block[0].code !== null) {
     return block.map((extent) => ({ ...place(extent), fields: null, code: extent.code }));
   }
