@@ -15,7 +15,7 @@ import { firstRuns } from './merge-runs.ts';
 import { SlotSet } from './merge-slot-set.ts';
 
 /** Slots of a key up to which they are gathered in a list; a longer one is united as bitmaps. */
-const GATHERED_SLOTS_MAX = 65_536;
+const GATHERED_SLOTS_MAX = 1 << 24;
 /** Gathered slots out of order up to which sorting them beats uniting them page by page. */
 const SORTED_SLOTS_MAX = 4096;
 
@@ -168,7 +168,7 @@ class DirectoryMerge {
   #stretchDirectory = -1;
   #stretchFrom = 0;
   #stretchTo = 0;
-  readonly #gathered = new Uint32Array(GATHERED_SLOTS_MAX);
+  #gathered = new Uint32Array(65_536);
 
   constructor(directories: readonly Directory[], builder: FilterSegmentBuilder) {
     this.#directories = directories;
@@ -234,10 +234,12 @@ class DirectoryMerge {
 
   /** Entries order[from … to) together. */
   #addUnited(key: number, order: Uint32Array | null, from: number, to: number): void {
-    if (!this.#isGatherable(order, from, to)) {
+    const total = this.#listedSlots(order, from, to);
+    if (total > GATHERED_SLOTS_MAX) {
       this.#addBitmaps(key, order, from, to);
       return;
     }
+    if (total > this.#gathered.length) this.#gathered = new Uint32Array(total * 2);
     const gathered = this.#gathered;
     let count = 0;
     let isAscending = true;
@@ -259,16 +261,16 @@ class DirectoryMerge {
     else this.#builder.addSlots(key, gathered, 0, sortUnique(gathered, count));
   }
 
-  #isGatherable(order: Uint32Array | null, from: number, to: number): boolean {
+  /** Slots of the entries together, Infinity when one of them is a bitmap. */
+  #listedSlots(order: Uint32Array | null, from: number, to: number): number {
     let total = 0;
     for (let i = from; i < to; i++) {
       const entry = order === null ? i : order[i];
       const { bitmaps, starts } = this.#directories[this.#directoryOf[entry]];
-      if (bitmaps !== null) return false;
+      if (bitmaps !== null) return Infinity;
       total += starts[this.#positionOf[entry] + 1] - starts[this.#positionOf[entry]];
-      if (total > GATHERED_SLOTS_MAX) return false;
     }
-    return true;
+    return total;
   }
 
   #addBitmaps(key: number, order: Uint32Array | null, from: number, to: number): void {

@@ -5,7 +5,6 @@ import { frozenView } from '../index/portable.ts';
 import { RoaringBitmap32 } from '../index/roaring.ts';
 import {
   type ChunkMessage,
-  KIND_SLOTS,
   PART_BLOCK,
   PART_FIELD,
   PART_KEYS,
@@ -87,11 +86,6 @@ export function bitmapsOf(part: MessagePart): RoaringBitmap32[] {
     start = Math.ceil(end / 8) * 8;
   }
   return views;
-}
-
-/** The slots of touched parts (KIND_SLOTS, KIND_BITMAPS) as bitmaps, one or more. */
-export function touchedBitmaps(part: MessagePart): RoaringBitmap32[] {
-  return part.kind === KIND_SLOTS ? [new RoaringBitmap32(slotsOf(part))] : bitmapsOf(part);
 }
 
 /** Folding in place: a union of thousands of bitmaps in a single native call takes ten times as long. */

@@ -1,31 +1,32 @@
 /**
  * Which rows of a single-valued table win: the later run, for every slot both have. Where runs do not overlap, as in any dump
- * in slot order, that is seen from their bounds alone.
+ * in slot order, that is seen from their bounds alone; where they interleave without a common slot, as in a shuffled dump, from
+ * their sizes.
  */
 import { RoaringBitmap32 } from '../index/roaring.ts';
 import {
   type ChunkMessage,
-  NO_FIELD,
   RUN_SLOT_COUNT,
   RUN_SLOT_MAX,
   RUN_SLOT_MIN,
   RUN_WORDS,
 } from './accumulator-message.ts';
 import type { RunResolution } from './merge.ts';
-import { partsOf, touchedBitmaps, unionOf } from './merge-parts.ts';
+import { touchedByAny, touchedByRuns } from './merge-touched.ts';
 
 /** `messages`: all chunks of one table, in file order. Needed before the fields of the table are merged. */
 export function resolveRuns(messages: readonly ChunkMessage[]): RunResolution {
   const runCount = messages.reduce((sum, message) => sum + message.runs.length / RUN_WORDS, 0);
   const rowCount = messages.reduce((sum, message) => sum + (message.singleValued ? message.rowCount : 0), 0);
-  if (areDisjoint(messages, runCount)) {
-    return { losses: new Array(runCount).fill(null), duplicateRows: rowCount - slotsOfRuns(messages) };
-  }
+  const slotCount = slotsOfRuns(messages);
   const losses: (Uint8Array | null)[] = new Array(runCount).fill(null);
+  if (areDisjoint(messages, runCount) || touchedByAny(messages).size === slotCount) {
+    return { losses, duplicateRows: rowCount - slotCount };
+  }
   const seen = new RoaringBitmap32();
   let run = runCount;
   for (let i = messages.length - 1; i >= 0; i--) {
-    const touched = touchedByRun(messages[i]);
+    const touched = touchedByRuns(messages[i]);
     for (let local = touched.length - 1; local >= 0; local--) {
       const lost = RoaringBitmap32.and(touched[local], seen);
       losses[--run] = lost.isEmpty ? null : sharedBytes(lost);
@@ -44,13 +45,6 @@ export function firstRuns(messages: readonly ChunkMessage[]): number[] {
     next += message.runs.length / RUN_WORDS;
     return first;
   });
-}
-
-function touchedByRun(message: ChunkMessage): RoaringBitmap32[] {
-  const lists: RoaringBitmap32[][] = [];
-  for (let run = 0; run < message.runs.length / RUN_WORDS; run++) lists.push([]);
-  for (const part of partsOf(message, NO_FIELD)) lists[part.run].push(...touchedBitmaps(part));
-  return lists.map((list) => (list.length === 1 ? list[0] : unionOf(list)));
 }
 
 function areDisjoint(messages: readonly ChunkMessage[], runCount: number): boolean {
