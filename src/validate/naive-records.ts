@@ -125,7 +125,7 @@ function parseText(
     return parse(bytes, {
       ...options,
       cast: (value, context) => (!context.quoting && value === nullToken ? null : value),
-    }) as unknown as (string | null)[][];
+    });
   }
   return parse(bytes, options).map((row) => row.map((text) => (text === nullToken ? null : text)));
 }

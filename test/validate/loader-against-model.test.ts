@@ -34,12 +34,15 @@ tables:
       on: on
       mixed: level + count * 2 >> 1
       same: label == "a" || on && count > 1
+      words: label
   tags:
     csv: { columns: [tagId, word, id] }
     slot: id
     fields:
       tagIds: tagId
       words: word
+      label: word
+      count: tagId
 `,
   'arbitrary.yaml',
 );
