@@ -122,7 +122,7 @@ async function showQuery(index: BitloomIndex, title: string, query: Query): Prom
   timesMs.sort((a, b) => a - b);
   say(`  ${title}\n    ${JSON.stringify(query)}`);
   say(
-    `    ${formatCount(page.total)} matches, first ${page.ids.join(' ')}; ` +
+    `    ${formatCount(page.total)} matches${page.ids.length > 0 ? `, first ${page.ids.join(' ')}` : ''}; ` +
       `median ${formatDuration(timesMs[QUERY_RUNS >> 1])}`,
   );
 }
