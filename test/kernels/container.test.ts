@@ -1,0 +1,34 @@
+import fc from 'fast-check';
+import { expect, test } from 'vitest';
+import { inMemory, kernels, placeBitset } from './bits-memory.ts';
+import { countRunsTwin } from './twins/bits.ts';
+
+/** Lone positions and stretches, across words, to the very end. */
+const positions = fc
+  .array(fc.tuple(fc.oneof(fc.nat(65_535), fc.constantFrom(0, 31, 32, 63, 64, 65_535)), fc.nat(140)), {
+    maxLength: 12,
+  })
+  .map((stretches) => {
+    const set = new Set<number>();
+    for (const [start, length] of stretches) {
+      for (let i = start; i <= Math.min(65_535, start + length); i++) set.add(i);
+    }
+    return [...set].sort((a, b) => a - b);
+  });
+
+test('bits and stretches of bits are counted, positions listed', () => {
+  fc.assert(
+    fc.property(positions, (expected) =>
+      inMemory(() => {
+        const bitset = placeBitset(expected);
+        expect(kernels.countBits(bitset)).toBe(expected.length);
+        expect(kernels.countRuns(bitset)).toBe(countRunsTwin(expected));
+        const out = kernels.memory.allocate(expected.length * 2);
+        kernels.encodeArray(bitset, out);
+        const written = kernels.memory.u16.subarray(out / 2, out / 2 + expected.length);
+        expect([...written]).toEqual(expected);
+      }),
+    ),
+    { numRuns: 200 },
+  );
+});
