@@ -90,17 +90,18 @@ export function accumulateChunks(
   return messages;
 }
 
-/** Merges tables, in order, over an optional previous build. */
+/** Merges tables, in order, over an optional previous build. Translations are those of every table and field. */
 export function build(
   fields: readonly AccumulatorField[],
   tables: readonly (readonly ChunkMessage[])[],
   previous: Built | null = null,
+  translations: readonly Uint32Array[] | null = null,
 ): Built {
   const resolutions = tables.map((messages) => resolveRuns(messages));
   const sources = tables.map((messages, table) => ({
     messages,
     losses: resolutions[table].losses,
-    translations: null,
+    translations,
   }));
   const filters = new Map<string, SharedArrayBuffer>();
   const sorts = new Map<string, SharedArrayBuffer>();
@@ -161,14 +162,18 @@ export function filterContents(segment: SharedArrayBuffer): string[] {
 
 export function sortContents(segment: SharedArrayBuffer): string[] {
   const sort = new SortSegment(segment);
-  const found: [number, number][] = [];
-  for (const slot of sort.present.toUint32Array()) {
-    let key = 0;
-    for (let bit = 0; bit < sort.layerCount; bit++) if (sort.layer(bit).has(slot)) key += 2 ** bit;
-    if (key !== sort.keyOf(slot)) throw new Error(`slot ${slot}: column ${sort.keyOf(slot)}, layers ${key}`);
-    found.push([slot, key]);
+  const slots = sort.present.toUint32Array();
+  const indexes = new Map<number, number>();
+  for (let i = 0; i < slots.length; i++) indexes.set(slots[i], i);
+  const keys = new Float64Array(slots.length);
+  for (let bit = 0; bit < sort.layerCount; bit++) {
+    for (const slot of sort.layer(bit).toUint32Array()) keys[indexes.get(slot)!] += 2 ** bit;
   }
-  return lines(found);
+  slots.forEach((slot, i) => {
+    if (keys[i] !== sort.keyOf(slot))
+      throw new Error(`slot ${slot}: column ${sort.keyOf(slot)}, layers ${keys[i]}`);
+  });
+  return lines(Array.from(slots, (slot, i) => [slot, keys[i]]));
 }
 
 export function aliveContents(segment: SharedArrayBuffer): number[] {

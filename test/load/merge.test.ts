@@ -135,3 +135,101 @@ describe('accumulators and merges', () => {
     );
   });
 });
+
+/** A table of many full pages; `shape` says how its slots come. */
+function largeTable(rowCount: number, shape: 'ascending' | 'shuffled' | 'repeated'): Row[] {
+  let state = 99;
+  const random = (below: number): number => {
+    state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0;
+    return Math.floor((state / 2 ** 32) * below);
+  };
+  let slot = 60_000;
+  const ascending = Array.from({ length: rowCount }, () => (slot += 1 + (random(4) === 0 ? random(4) : 0)));
+  const slots = shape === 'ascending' ? ascending : shuffled(ascending, 5);
+  if (shape === 'repeated') for (let i = 3; i < slots.length; i += 3) slots[i] = slots[random(i)];
+  return slots.map((at, row) => ({
+    slot: at,
+    values: [
+      random(50) === 0 ? null : random(3),
+      // Few keys at first; more than have codes, and nulls, only later in a page.
+      row > rowCount / 2 && random(3) === 0 ? null : random(row < rowCount / 3 ? 20 : 90),
+      // Nulls from the middle of a page on, where all slots had values before.
+      row > rowCount * 0.7 && random(9) === 0 ? null : random(40_000) * 100_003,
+      random(20) === 0 ? null : random(300),
+      1_600_000_000 + (row >>> 2),
+    ],
+  }));
+}
+
+describe('full pages', () => {
+  it.each(['ascending', 'shuffled', 'repeated'] as const)('hold what a plain model holds: %s', (shape) => {
+    const table = largeTable(60_000, shape);
+    const model = new ModelIndex(FIELDS);
+    model.addTable(table);
+    const cutOnce = { chunks: [table.length], batches: [9_000] };
+    const built = build(FIELDS, [accumulateChunks(FIELDS, table, cutOnce)]);
+    expectModel(built, model);
+    expect(built.duplicateRows).toBe(model.duplicateRows);
+    for (const cut of [
+      { chunks: [17_000, 300], batches: [5_000] },
+      { chunks: [60_000], batches: [60_000] },
+      { chunks: [9_999], batches: [2_500, 100] },
+    ]) {
+      expectSameBytes(built, build(FIELDS, [accumulateChunks(FIELDS, table, cut)]));
+    }
+  });
+
+  it('merge into full pages of the previous version', () => {
+    const before = largeTable(40_000, 'ascending');
+    const after = largeTable(30_000, 'repeated').map((row) => ({ ...row, slot: row.slot + 7_001 }));
+    const cut = { chunks: [11_000], batches: [4_000] };
+    const model = new ModelIndex(FIELDS);
+    model.addTable(before);
+    model.addTable(after);
+    const previous = build(FIELDS, [accumulateChunks(FIELDS, before, cut)]);
+    expectModel(build(FIELDS, [accumulateChunks(FIELDS, after, cut)], previous), model);
+  });
+});
+
+describe('a table of `many` fields only', () => {
+  const MEMBERS: readonly AccumulatorField[] = [{ name: 'members', filter: true, sort: false, many: true }];
+
+  it.each([false, true])('keeps every pair once; slots in order: %s', (isOrdered) => {
+    const pairs = largeTable(30_000, isOrdered ? 'ascending' : 'repeated').flatMap(({ slot, values }) =>
+      [values[0], values[3], values[0]].map((member) => ({ slot, values: [member] })),
+    );
+    const model = new ModelIndex(MEMBERS);
+    model.addTable(pairs);
+    const built = build(MEMBERS, [
+      accumulateChunks(MEMBERS, pairs, { chunks: [40_000], batches: [7_000] }, false),
+    ]);
+    expect(filterContents(built.filters.get('members')!)).toEqual(modelContents(model.values[0]));
+    expect(built.duplicateRows).toBe(0);
+    const cut = { chunks: [13_000, 20], batches: [20_000, 50] };
+    const again = build(MEMBERS, [accumulateChunks(MEMBERS, pairs, cut, false)]);
+    expectEqualBytes(built.filters.get('members')!, again.filters.get('members')!);
+  });
+});
+
+describe('codes of chunks', () => {
+  const NAMES: readonly AccumulatorField[] = [{ name: 'name', filter: true, sort: false, many: false }];
+
+  it.each([5, 3_000])('become codes of the index: %i strings', (stringCount) => {
+    const table = largeTable(20_000, 'ascending').map(({ slot, values }) => ({
+      slot,
+      values: [values[2] === null ? null : values[2] % stringCount],
+    }));
+    const expected = build(NAMES, [accumulateChunks(NAMES, table, { chunks: [20_000], batches: [6_000] })]);
+    const translations: Uint32Array[] = [];
+    const messages = [table.slice(0, 9_000), table.slice(9_000)].flatMap((rows) => {
+      const localCodes = new Map<number, number>();
+      const local = rows.map(({ slot, values: [code] }) => {
+        if (code !== null && !localCodes.has(code)) localCodes.set(code, localCodes.size);
+        return { slot, values: [code === null ? null : localCodes.get(code)!] };
+      });
+      translations.push(Uint32Array.from(localCodes.keys()));
+      return accumulateChunks(NAMES, local, { chunks: [20_000], batches: [6_000] });
+    });
+    expectSameBytes(build(NAMES, [messages], null, translations), expected);
+  });
+});
