@@ -7,8 +7,8 @@ import type { Version } from '../index/version.ts';
 import { SMALL_VALUE_SLOTS_MAX } from '../limits.ts';
 import type { Clause } from './clause.ts';
 import { type Plan, planClause } from './plan.ts';
-import { selectRanges, unite } from './ranges.ts';
-import { borrowed, intersect, owned, release, type SlotSet, subtract } from './slot-set.ts';
+import { selectRanges } from './ranges.ts';
+import { borrowed, intersect, owned, release, type SlotSet, subtract, unite } from './slot-set.ts';
 
 /** The alive slots that match. A single clause gives the stored bitmap itself. The caller releases the set. */
 export function matchSlots(version: Version, clause: Clause): SlotSet {

@@ -10,7 +10,7 @@ import { RoaringBitmap32 } from '../index/roaring.ts';
 import type { SortField } from '../index/version.ts';
 import { PAGE_SLOTS } from '../limits.ts';
 import { selectFirst } from './first-keys.ts';
-import { gatherSlotsMax, highestBit } from './ranges.ts';
+import { GATHER_SLOTS_MAX, gatherSlotsMax, highestBit } from './ranges.ts';
 import { borrowed, copySlots, intersect, owned, release, type SlotSet, subtract } from './slot-set.ts';
 
 /** A place in the order: that of a slot with its key, or with null if it has no value. */
@@ -130,7 +130,8 @@ function appendSmall(order: Order, slots: RoaringBitmap32, after: KeyPosition | 
  * kept aside in `taken` instead of being removed from the large set.
  */
 function fillFromTop(order: Order, candidates: SlotSet, topBit: number): void {
-  const { page, field, descending, gatherMax } = order;
+  const { page, field, descending } = order;
+  let { gatherMax } = order;
   let rest = candidates;
   let taken: RoaringBitmap32 | null = null;
   for (let bit = topBit; bit >= 0; bit--) {
@@ -142,6 +143,7 @@ function fillFromTop(order: Order, candidates: SlotSet, topBit: number): void {
     if (!descending) {
       // A sparse layer is counted and removed in place: the zeros are nearly the whole set and are not copied.
       const oneCount = rest.bitmap.andCardinality(layer);
+      gatherMax = gatherMaxAfterStep(gatherMax, restCount, restCount - oneCount);
       if (oneCount === 0 || oneCount === rest.bitmap.size) continue;
       if (restCount - oneCount >= need) {
         rest = subtract(rest, layer);
@@ -175,6 +177,11 @@ function fillFromTop(order: Order, candidates: SlotSet, topBit: number): void {
   release(rest);
 }
 
+/** A step that leaves nearly every slot is likely to be followed by more of them, which reading the keys saves. */
+function gatherMaxAfterStep(gatherMax: number, countBefore: number, countAfter: number): number {
+  return countAfter * 8 > countBefore * 7 ? Math.min(gatherMax * 2, GATHER_SLOTS_MAX) : gatherMax;
+}
+
 function removeTaken(rest: SlotSet, taken: RoaringBitmap32 | null): null {
   if (taken !== null) {
     rest.bitmap.andNotInPlace(taken);
@@ -188,12 +195,14 @@ function removeTaken(rest: SlotSet, taken: RoaringBitmap32 | null): null {
  * bit the slots that come later, and serves those with an equal key first, then what was set aside, lowest bit first.
  */
 function fillAfter(order: Order, candidates: SlotSet, after: KeyPosition, topBit: number): void {
-  const { page, field, descending, gatherMax } = order;
+  const { page, field, descending } = order;
   const later: LaterSlots[] = [];
+  let { gatherMax } = order;
   let equal = candidates;
   let bit = topBit;
   for (; bit >= 0 && equal.bitmap.size > gatherMax; bit--) {
     const layer = field.layer(bit);
+    const equalCount = equal.bitmap.size;
     const hasBit = ((after.key >>> bit) & 1) === 1;
     if (hasBit && descending) {
       later.push({ set: equal, bit, subtractsLayer: true });
@@ -206,6 +215,7 @@ function fillAfter(order: Order, candidates: SlotSet, after: KeyPosition, topBit
       }
       equal = subtract(equal, layer);
     }
+    gatherMax = gatherMaxAfterStep(gatherMax, equalCount, equal.bitmap.size);
   }
   if (equal.bitmap.size <= gatherMax) appendSmall(order, equal.bitmap, after);
   else fillBySlot(page, equal.bitmap, descending, after.slot);
