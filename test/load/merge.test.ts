@@ -151,8 +151,8 @@ function largeTable(rowCount: number, shape: 'ascending' | 'shuffled' | 'repeate
     slot: at,
     values: [
       random(50) === 0 ? null : random(3),
-      // Few keys at first; more than have codes, and nulls, only later in a page.
-      row > rowCount / 2 && random(3) === 0 ? null : random(row < rowCount / 3 ? 20 : 90),
+      // Nulls and few keys at first, then, in the same page and without nulls, more keys than have codes.
+      row < rowCount / 4 && random(3) === 0 ? null : random(row < rowCount / 3 ? 20 : 90),
       // Nulls from the middle of a page on, where all slots had values before.
       row > rowCount * 0.7 && random(9) === 0 ? null : random(40_000) * 100_003,
       random(20) === 0 ? null : random(300),
