@@ -9,12 +9,10 @@ import type { Outcome } from '../load/chunk-messages.ts';
 import type { LoadOptions, LoadReport } from '../load/options.ts';
 import type { Page, Query } from '../query/query.ts';
 import type { Where } from '../query/where.ts';
+import { threadEntry } from '../thread-entry.ts';
 import { nodeEndpoint } from './comlink-endpoint.ts';
 import type { BitloomIndex, IndexStats, OpenOptions } from './index-api.ts';
 import type { ThreadHost } from './thread-host.ts';
-
-const IS_SOURCE = import.meta.url.endsWith('.ts');
-const WORKER_FILE = new URL(`../../workers/engine.${IS_SOURCE ? 'ts' : 'js'}`, import.meta.url);
 
 export class ThreadIndex implements BitloomIndex {
   readonly #worker: Worker;
@@ -38,10 +36,7 @@ export class ThreadIndex implements BitloomIndex {
 
   static async open(options: OpenOptions): Promise<ThreadIndex> {
     const { onWarning, inProcess: _inProcess, ...plain } = options;
-    const worker = new Worker(WORKER_FILE, {
-      execArgv: IS_SOURCE ? ['--import', 'tsx'] : [],
-      name: 'bitloom engine',
-    });
+    const worker = new Worker(threadEntry('engine'), { name: 'bitloom engine' });
     const index = new ThreadIndex(worker);
     try {
       const warnings = await index.#call<string[]>(() => index.#host.open(plain));

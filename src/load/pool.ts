@@ -5,11 +5,8 @@
 import { Piscina } from 'piscina';
 import { BitloomError, errorFromData } from '../errors.ts';
 import { WORKER_IDLE_MS } from '../limits.ts';
+import { threadEntry } from '../thread-entry.ts';
 import type { Outcome, PoolResults, PoolTask } from './chunk-messages.ts';
-
-/** Sources run through tsx, which worker threads have to be told; compiled files need nothing. */
-const IS_SOURCE = import.meta.url.endsWith('.ts');
-const WORKER_FILE = new URL(`../../workers/chunk.${IS_SOURCE ? 'ts' : 'js'}`, import.meta.url).href;
 
 export class LoadPool {
   readonly threads: number;
@@ -18,13 +15,12 @@ export class LoadPool {
   constructor(threads: number) {
     this.threads = threads;
     this.#piscina = new Piscina({
-      filename: WORKER_FILE,
+      filename: threadEntry('chunk').href,
       name: 'default',
       minThreads: 0,
       maxThreads: threads,
       idleTimeout: WORKER_IDLE_MS,
       recordTiming: false,
-      execArgv: IS_SOURCE ? ['--import', 'tsx'] : [],
     });
   }
 
