@@ -129,10 +129,7 @@ export class FilterAccumulator {
       if (at === to || this.#assignCode(memory.u32[keys / 4 + at])) continue;
       this.#isDense = false;
       // A field that overflows at once keeps no trace of the attempt, so all of it merges as pairs.
-      if (!this.#hasCodes && this.#containers.isEmpty) {
-        memory.u8.fill(CODE_NONE, this.#codes, this.#codes + PAGE_SLOTS);
-        return from;
-      }
+      if (!this.#hasCodes && this.#containers.isEmpty) return from;
       break;
     }
     this.#hasCodes = true;

@@ -180,14 +180,39 @@ describe('full pages', () => {
   });
 
   it('merge into full pages of the previous version', () => {
-    const before = largeTable(40_000, 'ascending');
+    const before = largeTable(40_000, 'repeated');
     const after = largeTable(30_000, 'repeated').map((row) => ({ ...row, slot: row.slot + 7_001 }));
     const cut = { chunks: [11_000], batches: [4_000] };
     const model = new ModelIndex(FIELDS);
     model.addTable(before);
     model.addTable(after);
     const previous = build(FIELDS, [accumulateChunks(FIELDS, before, cut)]);
-    expectModel(build(FIELDS, [accumulateChunks(FIELDS, after, cut)], previous), model);
+    const built = build(FIELDS, [accumulateChunks(FIELDS, after, cut)], previous);
+    expectModel(built, model);
+    expectSameBytes(
+      built,
+      build(
+        FIELDS,
+        [before, after].map((table) => accumulateChunks(FIELDS, table, cut)),
+      ),
+    );
+  });
+
+  it('lose the rows that come again later, with and without a value', () => {
+    const whole = Array.from({ length: 65_536 }, (_, i) => ({
+      slot: 65_536 + i,
+      values: [1, i & 63, i, 7, i],
+    }));
+    const again = Array.from({ length: 900 }, (_, i) => ({
+      slot: 65_536 + i * 70,
+      values: i % 2 === 0 ? [null, null, null, null, null] : [2, 1, i, 8, i],
+    }));
+    const table = [...whole, ...again];
+    const model = new ModelIndex(FIELDS);
+    model.addTable(table);
+    const built = build(FIELDS, [accumulateChunks(FIELDS, table, { chunks: [66_000], batches: [30_000] })]);
+    expectModel(built, model);
+    expect(built.duplicateRows).toBe(900);
   });
 });
 
