@@ -17,13 +17,14 @@ const PREAMBLE_BYTES = 8;
 const CONTAINER_HEADER_BYTES = 8;
 /** Words of an entry: code, page key, cardinality, byte offset in the store. */
 const ENTRY_WORDS = 4;
+const BYTES_MIN = 1024;
 
 export class ContainerStore {
   readonly #kernels: Kernels;
   readonly #scratch: Pointer;
-  #bytes = new Uint8Array(64 * 1024);
+  #bytes = new Uint8Array(BYTES_MIN);
   #bytesUsed = 0;
-  #entries = new Uint32Array(64 * ENTRY_WORDS);
+  #entries = new Uint32Array(16 * ENTRY_WORDS);
   #entryCount = 0;
 
   constructor(kernels: Kernels) {

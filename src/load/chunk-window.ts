@@ -12,6 +12,11 @@ import type { ScanTask } from './chunk-messages.ts';
 
 /** Kernels may read this far beyond the last byte. */
 const READABLE_BEYOND_BYTES = 64;
+/**
+ * Read at a time: what is read stays in the second-level cache until it is scanned and decoded, which is worth a tenth of
+ * the scan. The window is larger so that it holds any record.
+ */
+const READ_BYTES = 1024 * 1024;
 /** Read beyond the end of the range at a time to complete its last record. */
 const LOOKAHEAD_BYTES = 64 * 1024;
 const LINE_FEED = 10;
@@ -52,7 +57,7 @@ export class ChunkWindow {
     this.offset += consumedBytes;
     this.bytes = tailBytes;
     if (this.atEnd) return;
-    const room = WINDOW_BYTES - 1 - tailBytes;
+    const room = Math.min(WINDOW_BYTES - 1 - tailBytes, READ_BYTES);
     const target = u8.subarray(this.pointer + tailBytes, this.pointer + tailBytes + room);
     const readBytes =
       this.#input instanceof PlainInput ? this.#input.read(target) : await this.#input.read(target);

@@ -22,6 +22,7 @@ import { mergeDictionaries } from './dictionaries.ts';
 import { readHead } from './head.ts';
 import { MemoryBudget } from './memory-budget.ts';
 import type { FieldMerge, FieldSource, RunResolution } from './merge.ts';
+import { partBytes } from './merge-weight.ts';
 import type { LoadProgress, LoadSettings, TableReport } from './options.ts';
 import { planChunks } from './planner.ts';
 import type { LoadPool } from './pool.ts';
@@ -50,10 +51,11 @@ export interface StagedDump {
   readonly progress: ProgressReporter;
 }
 
-/** A task waiting for a thread. `done` runs on the coordinator's thread with the result. */
+/** A task waiting for a thread, the heavier the sooner. `done` runs on the coordinator's thread with the result. */
 interface Job {
   readonly task: PoolTask;
   readonly estimatedBytes: number;
+  readonly weight: number;
   readonly done: (result: never) => void;
 }
 
@@ -227,6 +229,7 @@ class Coordinator {
     const definition = source.table;
     return {
       estimatedBytes,
+      weight: 0,
       task: {
         kind: 'scan',
         table: definition,
@@ -275,9 +278,10 @@ class Coordinator {
       this.#resolved(table, NO_RESOLUTION);
       return;
     }
-    this.#mergeJobs.push({
+    this.#queueMergeJob({
       task: { kind: 'resolve', messages },
       estimatedBytes: 0,
+      weight: Number.POSITIVE_INFINITY,
       done: (resolution: RunResolution) => this.#resolved(table, resolution),
     });
   }
@@ -306,6 +310,10 @@ class Coordinator {
       const resolution = this.#resolutions.get(table)!;
       return { messages, losses: resolution.losses, translations: translations?.get(table) ?? null };
     });
+    const inputBytes = feeding.reduce((sum, table, index) => {
+      const mapping = table.source.table.fields.findIndex((other) => other.field.name === field.name);
+      return sum + partBytes(sources[index].messages, mapping);
+    }, 0);
     const mergeMode = this.#request.settings.mode === 'merge';
     for (const kind of ['filter', 'sort'] as const) {
       if (!field[kind]) continue;
@@ -318,6 +326,7 @@ class Coordinator {
       this.#queueMerge(
         feeding,
         kind === 'filter' ? { kind: 'mergeFilter', merge } : { kind: 'mergeSort', merge },
+        inputBytes,
         (segment) => this.staging.set(field.name, kind, segment),
       );
     }
@@ -328,30 +337,38 @@ class Coordinator {
       messages: aliveTables.flatMap((table) => table.parts.map((part) => part.accumulator)),
       previous: this.#request.settings.mode === 'merge' ? this.#request.previous.alive : null,
     };
-    this.#queueMerge(aliveTables, { kind: 'mergeAlive', merge }, (segment) => {
-      this.staging.alive = segment;
-    });
+    this.#queueMerge(
+      aliveTables,
+      { kind: 'mergeAlive', merge },
+      partBytes(merge.messages, null),
+      (segment) => {
+        this.staging.alive = segment;
+      },
+    );
   }
 
-  /** A merge needs about what its tables hold, shared between their merges; it returns it with the segment done. */
+  /** A merge needs about as much as it reads, and holds its segment when it is done. */
   #queueMerge(
     tables: readonly TableLoad[],
     task: PoolTask,
+    inputBytes: number,
     stage: (segment: SharedArrayBuffer) => void,
   ): void {
-    const estimatedBytes = tables.reduce(
-      (sum, table) => sum + Math.ceil((this.#partBytes.get(table) ?? 0) / countMerges(table.source.table)),
-      0,
-    );
-    this.#mergeJobs.push({
+    this.#queueMergeJob({
       task,
-      estimatedBytes,
+      estimatedBytes: inputBytes,
+      weight: inputBytes,
       done: (segment: SharedArrayBuffer) => {
         stage(segment);
-        this.#budget.replace(estimatedBytes, segment.byteLength);
+        this.#budget.replace(inputBytes, segment.byteLength);
         for (const table of tables) this.#mergeEnded(table);
       },
     });
+  }
+
+  #queueMergeJob(job: Job): void {
+    this.#mergeJobs.push(job);
+    this.#mergeJobs.sort((a, b) => b.weight - a.weight);
   }
 
   #mergeEnded(table: TableLoad): void {

@@ -6,6 +6,7 @@ import { FilterSegment } from '../index/filter-segment.ts';
 import { FilterSegmentBuilder } from '../index/filter-segment-builder.ts';
 import { frozenView } from '../index/portable.ts';
 import { RoaringBitmap32 } from '../index/roaring.ts';
+import { borrowWords, returnWords } from '../index/scratch-memory.ts';
 import { unionOfSlots } from '../index/slot-union.ts';
 import { KIND_BITMAPS, KIND_PAIRS, KIND_PRESENT, NO_RUN } from './accumulator-message.ts';
 import type { FieldMerge, FieldSource } from './merge.ts';
@@ -16,6 +17,7 @@ import { SlotSet } from './merge-slot-set.ts';
 
 /** Slots of a key up to which they are gathered in a list; a longer one is united as bitmaps. */
 const GATHERED_SLOTS_MAX = 1 << 24;
+const GATHERED_SLOTS_MIN = 65_536;
 /** Gathered slots out of order up to which sorting them beats uniting them page by page. */
 const SORTED_SLOTS_MAX = 4096;
 
@@ -160,23 +162,24 @@ function kept(bitmap: RoaringBitmap32, loss: Loss | null): RoaringBitmap32 {
 class DirectoryMerge {
   readonly #directories: readonly Directory[];
   readonly #builder: FilterSegmentBuilder;
-  readonly #keys: Uint32Array;
+  readonly #keys: Uint32Array<ArrayBuffer>;
   /** Per entry its directory, and its position there. */
-  readonly #directoryOf: Uint32Array;
-  readonly #positionOf: Uint32Array;
+  readonly #directoryOf: Uint32Array<ArrayBuffer>;
+  readonly #positionOf: Uint32Array<ArrayBuffer>;
+  readonly #entryCount: number;
   /** Entries of one directory that are waiting to be added, or directory −1. */
   #stretchDirectory = -1;
   #stretchFrom = 0;
   #stretchTo = 0;
-  #gathered = new Uint32Array(65_536);
+  #gathered = borrowWords(GATHERED_SLOTS_MIN);
 
   constructor(directories: readonly Directory[], builder: FilterSegmentBuilder) {
     this.#directories = directories;
     this.#builder = builder;
-    const entryCount = directories.reduce((sum, { keys }) => sum + keys.length, 0);
-    this.#keys = new Uint32Array(entryCount);
-    this.#directoryOf = new Uint32Array(entryCount);
-    this.#positionOf = new Uint32Array(entryCount);
+    this.#entryCount = directories.reduce((sum, { keys }) => sum + keys.length, 0);
+    this.#keys = borrowWords(this.#entryCount);
+    this.#directoryOf = borrowWords(this.#entryCount);
+    this.#positionOf = borrowWords(this.#entryCount);
     let next = 0;
     directories.forEach(({ keys }, directory) => {
       this.#keys.set(keys, next);
@@ -186,8 +189,9 @@ class DirectoryMerge {
     });
   }
 
+  /** To be called once. */
   run(): void {
-    const keys = this.#keys;
+    const keys = this.#keys.subarray(0, this.#entryCount);
     const order = orderByKey(keys);
     let from = 0;
     while (from < keys.length) {
@@ -202,6 +206,8 @@ class DirectoryMerge {
       from = to;
     }
     this.#addStretch();
+    for (const words of [this.#keys, this.#directoryOf, this.#positionOf, this.#gathered]) returnWords(words);
+    if (order !== null) returnWords(order);
   }
 
   /** A key in one directory from which nothing is lost; false when it is not that simple. */
@@ -239,7 +245,10 @@ class DirectoryMerge {
       this.#addBitmaps(key, order, from, to);
       return;
     }
-    if (total > this.#gathered.length) this.#gathered = new Uint32Array(total * 2);
+    if (total > this.#gathered.length) {
+      returnWords(this.#gathered);
+      this.#gathered = borrowWords(total);
+    }
     const gathered = this.#gathered;
     let count = 0;
     let isAscending = true;

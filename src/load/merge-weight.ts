@@ -1,0 +1,34 @@
+/**
+ * How much of its chunks a field merge has to read: what it costs in time and, roughly, in memory. Merges start with the
+ * heaviest, so that none of them is left alone at the end.
+ */
+import {
+  type ChunkMessage,
+  KIND_BITMAPS,
+  KIND_PAGE,
+  NO_FIELD,
+  PART_FIELD,
+  PART_KIND,
+  PART_SIZE,
+  PART_WORDS,
+} from './accumulator-message.ts';
+
+const PAGE_BYTES = 4 * 65_536 + 8192;
+
+/** Bytes of the parts of one field, by its index in the messages; null for the touched slots. */
+export function partBytes(messages: readonly ChunkMessage[], fieldIndex: number | null): number {
+  const field = fieldIndex ?? NO_FIELD;
+  let bytes = 0;
+  for (const { parts } of messages) {
+    for (let part = 0; part < parts.length; part += PART_WORDS) {
+      if (parts[part + PART_FIELD] === field) bytes += bytesOfPart(parts, part);
+    }
+  }
+  return bytes;
+}
+
+function bytesOfPart(parts: Uint32Array, part: number): number {
+  const size = parts[part + PART_SIZE];
+  if (parts[part + PART_KIND] === KIND_BITMAPS) return size;
+  return parts[part + PART_KIND] === KIND_PAGE ? PAGE_BYTES : 4 * size;
+}
