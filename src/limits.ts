@@ -97,3 +97,6 @@ export const FILE_SLICE_BYTES = 64 * 1024 * 1024;
 
 /** Times a reader without the lock starts over because the writer replaced the version it was reading. */
 export const READ_ONLY_OPEN_ATTEMPTS_MAX = 20;
+
+/** Bytes of memory a thread keeps from one built segment to the next; what is above goes back to the system. */
+export const SCRATCH_BYTES_KEPT_MAX = 64 * 1024 * 1024;

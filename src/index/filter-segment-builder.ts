@@ -107,6 +107,9 @@ export class FilterSegmentBuilder {
     segment.doubles(FILTER_SECTIONS.bitmapCardinalities).set(this.#bitmapCardinalities);
     this.#blocks.copyTo(segment.bytes(FILTER_SECTIONS.bitmaps));
     segment.bytes(FILTER_SECTIONS.present).set(presentBytes);
+    for (const words of [this.#runKeys, this.#runStarts, this.#runSlots, this.#bitmapKeys]) words.release();
+    this.#blocks.release();
+    this.#writer.release();
     return segment.buffer;
   }
 

@@ -1,23 +1,32 @@
 /**
  * Typed arrays that grow while a segment is built. They double, so appending is linear in all; `values` changes its
- * identity when they grow and is read again after every `reserve`.
+ * identity when they grow and is read again after every `reserve`. Their memory is scratch: `release` passes it on.
  */
+import { borrowBuffer, returnBuffer } from './scratch-memory.ts';
 
 export class GrowableWords {
-  values: Uint32Array;
+  values: Uint32Array<ArrayBuffer>;
   length = 0;
 
   constructor(capacity = 1024) {
-    this.values = new Uint32Array(capacity);
+    this.values = new Uint32Array(borrowBuffer(capacity * 4));
   }
 
   /** Makes room for `count` more; the caller writes at `length` and adds to it. */
   reserve(count: number): void {
     if (this.length + count <= this.values.length) return;
     const doubled = Math.min(this.values.length * 2, WORDS_MAX);
-    const grown = new Uint32Array(Math.max(this.length + count, doubled));
+    const grown = new Uint32Array(borrowBuffer(Math.max(this.length + count, doubled) * 4));
     grown.set(this.values.subarray(0, this.length));
+    returnBuffer(this.values.buffer);
     this.values = grown;
+  }
+
+  /** The array is spent, and so is every view of it. */
+  release(): void {
+    returnBuffer(this.values.buffer);
+    this.values = new Uint32Array(0);
+    this.length = 0;
   }
 
   push(value: number): void {
@@ -31,18 +40,26 @@ export class GrowableWords {
 }
 
 export class GrowableShorts {
-  values: Uint16Array;
+  values: Uint16Array<ArrayBuffer>;
   length = 0;
 
   constructor(capacity = 1024) {
-    this.values = new Uint16Array(capacity);
+    this.values = new Uint16Array(borrowBuffer(capacity * 2));
   }
 
   reserve(count: number): void {
     if (this.length + count <= this.values.length) return;
-    const grown = new Uint16Array(Math.max(this.length + count, this.values.length * 2));
+    const grown = new Uint16Array(borrowBuffer(Math.max(this.length + count, this.values.length * 2) * 2));
     grown.set(this.values.subarray(0, this.length));
+    returnBuffer(this.values.buffer);
     this.values = grown;
+  }
+
+  /** The array is spent, and so is every view of it. */
+  release(): void {
+    returnBuffer(this.values.buffer);
+    this.values = new Uint16Array(0);
+    this.length = 0;
   }
 
   view(): Uint16Array {
@@ -55,7 +72,7 @@ export class GrowableShorts {
  * stand one after the other once copied out.
  */
 export class ByteBlocks {
-  readonly #blocks: Uint8Array[] = [];
+  #blocks: Uint8Array<ArrayBuffer>[] = [];
   #last = new Uint8Array(0);
   #lastUsed = 0;
   #total = 0;
@@ -65,14 +82,16 @@ export class ByteBlocks {
     return this.#total;
   }
 
-  /** A zeroed piece to write to; valid as long as this object. */
+  /** A piece to write to, contents undefined; valid until `release`. */
   take(byteCount: number): Uint8Array {
     const padded = Math.ceil(byteCount / 8) * 8;
     if (this.#lastUsed + padded > this.#last.length) {
       this.#closeBlock();
-      this.#last = new Uint8Array(Math.max(padded, Math.min(this.#total + 65_536, BLOCK_BYTES_MAX)));
+      const blockBytes = Math.max(padded, Math.min(this.#total + 65_536, BLOCK_BYTES_MAX));
+      this.#last = new Uint8Array(borrowBuffer(blockBytes));
     }
     const piece = this.#last.subarray(this.#lastUsed, this.#lastUsed + byteCount);
+    this.#last.fill(0, this.#lastUsed + byteCount, this.#lastUsed + padded);
     this.#lastUsed += padded;
     this.#total += padded;
     return piece;
@@ -85,6 +104,13 @@ export class ByteBlocks {
       target.set(block, offset);
       offset += block.length;
     }
+  }
+
+  /** All pieces are spent. */
+  release(): void {
+    this.#closeBlock();
+    for (const block of this.#blocks) returnBuffer(block.buffer);
+    this.#blocks = [];
   }
 
   #closeBlock(): void {

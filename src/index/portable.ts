@@ -39,6 +39,11 @@ export class PortableWriter {
     this.cardinality = 0;
   }
 
+  /** Passes its memory on; the writer is spent. */
+  release(): void {
+    for (const array of [this.#pageKeys, this.#runCounts, this.#cardinalities, this.#body]) array.release();
+  }
+
   /** Adds slots[from…to), ascending and unique, all in pages above those added before. */
   addSlots(slots: Uint32Array, from: number, to: number): void {
     let i = from;

@@ -159,7 +159,16 @@ export class SortSegmentBuilder {
       if (layer.cardinality > 0) layer.writeTo(layers.subarray(layerOffsets[bit], layerOffsets[bit + 1]));
     }
     this.#present.writeTo(segment.bytes(SORT_SECTIONS.present));
+    this.#release();
     return segment.buffer;
+  }
+
+  #release(): void {
+    for (const layer of this.#layers) layer.release();
+    this.#present.release();
+    this.#denseKeys.release();
+    this.#sparsePositions.release();
+    this.#sparseKeys.release();
   }
 
   #addColumn(column: Uint32Array, present: Uint32Array, size: number): void {
