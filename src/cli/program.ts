@@ -2,6 +2,7 @@
 import { createRequire } from 'node:module';
 import { Command } from 'commander';
 import { errorToData, formatError } from '../errors.ts';
+import { addBenchCommand } from './bench.ts';
 import { addCountCommand } from './count.ts';
 import { addDemoCommand } from './demo.ts';
 import { EXIT_FAILED, EXIT_INTERRUPTED } from './exit-code.ts';
@@ -43,6 +44,7 @@ Start with a sample dump:
   addStatsCommand(program);
   addGenerateCommand(program);
   addValidateCommand(program);
+  addBenchCommand(program);
   addDemoCommand(program);
 
   return program;

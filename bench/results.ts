@@ -1,0 +1,51 @@
+/** Everything one run found out, raw samples included: what bench/results/<rows>.json holds, for the rows of the file. */
+import type { KernelResult } from './kernels.ts';
+import type { LoadResult } from './load.ts';
+import type { Machine } from './machine.ts';
+import type { MemoryResult } from './memory.ts';
+import type { QueryResult } from './query.ts';
+import type { Target } from './targets.ts';
+
+/** What can be measured by itself; `peers` stands for DuckDB and csv-parse beside the other parts. */
+export const BENCH_PARTS = ['kernels', 'load', 'query', 'peers'] as const;
+
+export type BenchPart = (typeof BENCH_PARTS)[number];
+
+export interface BenchResults {
+  readonly kernels: readonly KernelResult[];
+  readonly loads: readonly { readonly rows: number; readonly load: LoadResult }[];
+  /** csv-parse into Maps of Sets, images.csv alone, once. */
+  readonly naive: readonly NaiveResult[];
+  readonly memory: readonly MemoryResult[];
+  readonly queries: readonly { readonly rows: number; readonly queries: readonly QueryResult[] }[];
+}
+
+export interface NaiveResult {
+  readonly rows: number;
+  readonly wallMs: number;
+  readonly rowsPerSecond: number;
+}
+
+export interface BenchReport extends BenchResults {
+  readonly machine: Machine;
+  /** ISO 8601, when the run began. */
+  readonly startedAt: string;
+  readonly durationMs: number;
+  readonly options: {
+    readonly rows: readonly number[];
+    readonly threads: readonly number[];
+    readonly repeats: number;
+    readonly only: readonly BenchPart[];
+  };
+  readonly targets: readonly Target[];
+}
+
+/** The part of a report that is about one size; kernels, machine and targets stay. */
+export function reportOfRows(report: BenchReport, rows: number): BenchReport {
+  return {
+    ...report,
+    loads: report.loads.filter((each) => each.rows === rows),
+    naive: report.naive.filter((each) => each.rows === rows),
+    queries: report.queries.filter((each) => each.rows === rows),
+  };
+}

@@ -1,0 +1,100 @@
+/** What the project sets out to reach, and what a run measured of it. A target is met or missed only at its own size. */
+import type { LoadResult } from './load.ts';
+import { summarise } from './measure.ts';
+import type { QueryResult } from './query.ts';
+import type { BenchResults } from './results.ts';
+
+export interface Target {
+  readonly name: string;
+  readonly unit: string;
+  readonly bound: 'at least' | 'at most';
+  readonly target: number;
+  /** Null when the run did not measure it. */
+  readonly measured: number | null;
+  readonly met: boolean | null;
+}
+
+const MILLION = 1_000_000;
+const BYTES_PER_MEBIBYTE = 1024 * 1024;
+
+/** Of the results of all sizes together. */
+export function compareWithTargets(results: BenchResults): Target[] {
+  const rate = (rows: number, subject: string): number | null => {
+    const load = warmLoad(results, rows, subject);
+    return load === null ? null : load.rowsPerSecond / MILLION;
+  };
+  const images = warmLoad(results, MILLION, 'images');
+  const sorted = results.queries
+    .filter(({ rows }) => rows === MILLION)
+    .flatMap(({ queries }) => queries)
+    .filter(({ example }) => example.orderBy !== undefined);
+  const memory = results.memory.filter(({ rows }) => rows >= MILLION);
+  return [
+    atLeast('load images, 1M rows', 'M rows/s', 10, rate(MILLION, 'images')),
+    atLeast('load images, 1M rows, against DuckDB', '×', 4, images?.peer?.ratio.ofMedians ?? null),
+    atLeast('load tags of 1M images', 'M rows/s', 40, rate(MILLION, 'tags')),
+    atLeast('load tools of 1M images', 'M rows/s', 40, rate(MILLION, 'tools')),
+    atLeast('load images, 100K rows', 'M rows/s', 5, rate(100_000, 'images')),
+    atLeast('load images, 10K rows', 'M rows/s', 1, rate(10_000, 'images')),
+    ...memory.map(({ rows, loadBytes }) =>
+      atMost(`memory of a load, ${rows / MILLION}M rows`, 'MiB', 256, loadBytes / BYTES_PER_MEBIBYTE),
+    ),
+    ...queryTargets(sorted),
+  ];
+}
+
+/** Over the samples of all cases together, and of the slowest case, which no average hides. */
+function queryTargets(cases: readonly QueryResult[]): Target[] {
+  const all = cases.length === 0 ? null : summarise(cases.flatMap(({ samples }) => samples.engineMs));
+  const ratios = cases.flatMap(({ duckdb }) => (duckdb === null ? [] : [duckdb.ratio]));
+  const medianRatio = ratios.length === 0 ? null : summarise(ratios).median;
+  const what = 'filter and sort, 1M rows';
+  return [
+    atMost(`${what}, p50`, 'ms', 0.2, all?.median ?? null),
+    atMost(`${what}, p50 of the slowest case`, 'ms', 0.2, largest(cases.map((each) => each.engineMs.median))),
+    atMost(`${what}, p99`, 'ms', 2, all?.p99 ?? null),
+    atMost(`${what}, p99 of the slowest case`, 'ms', 2, largest(cases.map((each) => each.engineMs.p99))),
+    atLeast(`${what}, against DuckDB, median case`, '×', 20, medianRatio),
+    atLeast(`${what}, against DuckDB, worst case`, '×', 20, smallest(ratios)),
+  ];
+}
+
+/** With most threads. */
+function warmLoad({ loads }: BenchResults, rows: number, subject: string): LoadResult | null {
+  const found = loads
+    .filter((each) => each.rows === rows)
+    .map(({ load }) => load)
+    .filter((load) => load.subject === subject && load.pool === 'warm' && !load.durable)
+    .sort((a, b) => b.threads - a.threads);
+  return found[0] ?? null;
+}
+
+function atLeast(name: string, unit: string, target: number, measured: number | null): Target {
+  return {
+    name,
+    unit,
+    bound: 'at least',
+    target,
+    measured,
+    met: measured === null ? null : measured >= target,
+  };
+}
+
+function atMost(name: string, unit: string, target: number, measured: number | null): Target {
+  return {
+    name,
+    unit,
+    bound: 'at most',
+    target,
+    measured,
+    met: measured === null ? null : measured <= target,
+  };
+}
+
+function largest(values: readonly number[]): number | null {
+  return values.length === 0 ? null : Math.max(...values);
+}
+
+function smallest(values: readonly number[]): number | null {
+  return values.length === 0 ? null : Math.min(...values);
+}
