@@ -30,16 +30,19 @@ function load(directory: string, ...rest: string[]): ReturnType<typeof runBitloo
 }
 
 describe('help', () => {
-  test.each(['load', 'query', 'count', 'stats', 'generate', 'validate', 'demo'])('%s', async (command) => {
-    const result = await runBitloom([command, '--help']);
-    expect(result).toMatchObject({ code: 0, stderr: '' });
-    expect(result.stdout).toContain(`Usage: bitloom ${command}`);
-    expect(result.stdout).toContain(`$ bitloom ${command}`);
-  });
+  test.each(['load', 'query', 'count', 'stats', 'generate', 'validate', 'bench', 'demo'])(
+    '%s',
+    async (command) => {
+      const result = await runBitloom([command, '--help']);
+      expect(result).toMatchObject({ code: 0, stderr: '' });
+      expect(result.stdout).toContain(`Usage: bitloom ${command}`);
+      expect(result.stdout).toContain(`$ bitloom ${command}`);
+    },
+  );
 
   test('the command itself names every command', async () => {
     const { stdout } = await runBitloom(['--help']);
-    for (const command of ['load', 'query', 'count', 'stats', 'generate', 'validate', 'demo']) {
+    for (const command of ['load', 'query', 'count', 'stats', 'generate', 'validate', 'bench', 'demo']) {
       expect(stdout).toMatch(new RegExp(`^  ${command} `, 'm'));
     }
   });
