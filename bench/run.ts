@@ -31,6 +31,8 @@ export interface BenchOptions {
   /** Default: everything. `peers` stands for DuckDB and csv-parse beside the other parts. */
   only?: readonly BenchPart[];
   onProgress?: (step: string) => void;
+  /** Aborting ends the run before its next step, and what it generated is removed. */
+  signal?: AbortSignal;
 }
 
 /** Errors: BENCH_OPTIONS, BENCH_DIFFERENCE (wrong rows or answers), BENCH_CHILD, and those of loading. */
@@ -167,6 +169,7 @@ class BenchRun {
   }
 
   #say(step: string): void {
+    this.#options.signal?.throwIfAborted();
     this.#options.onProgress?.(step);
   }
 }

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { type Command, InvalidArgumentError } from 'commander';
 import { BENCH_PARTS, type BenchPart, type BenchReport } from '../../bench/results.ts';
 import { parseCountList, parsePositiveCount } from './arguments.ts';
+import { withInterrupt } from './interrupt.ts';
 import { StatusLine } from './status-line.ts';
 
 interface BenchArguments {
@@ -25,9 +26,10 @@ export function addBenchCommand(program: Command): void {
     .command('bench')
     .summary('measure loads, queries and memory on this machine')
     .description(
-      'Generates dumps and measures kernels, loads (warm and cold threads, in memory and durable), peak memory and\n' +
-        'queries, in turn with DuckDB where @duckdb/node-api is installed, and with csv-parse. Every answer is compared with\n' +
-        "DuckDB's. Prints tables and the targets, and writes <rows>.json with all samples and load.svg.",
+      'Generates dumps and measures kernels, loads (warm and cold threads, in memory and\n' +
+        'durable), peak memory and queries, in turn with DuckDB where @duckdb/node-api is\n' +
+        "installed, and with csv-parse. Answers are compared with DuckDB's. Prints tables and\n" +
+        'targets, and writes <rows>.json with all samples and load.svg.',
     )
     .option('-r, --rows <counts>', 'sizes of the dumps, as 10k,1M', parseCountList, ROWS_DEFAULT)
     .option('--threads <counts>', 'worker threads of the loads, as 1,2', parseCountList, THREADS_DEFAULT)
@@ -60,15 +62,18 @@ async function runBenchCommand(given: BenchArguments): Promise<void> {
   const line = new StatusLine(process.stderr);
   let report: BenchReport;
   try {
-    report = await runBench({
-      rows: given.rows,
-      threads: given.threads,
-      repeats: given.repeats,
-      out: given.out,
-      dataDirectory: given.directory,
-      ...(given.only === undefined ? {} : { only: given.only }),
-      onProgress: (step) => line.show(step, true),
-    });
+    report = await withInterrupt((signal) =>
+      runBench({
+        rows: given.rows,
+        threads: given.threads,
+        repeats: given.repeats,
+        out: given.out,
+        dataDirectory: given.directory,
+        ...(given.only === undefined ? {} : { only: given.only }),
+        onProgress: (step) => line.show(step, true),
+        signal,
+      }),
+    );
   } finally {
     line.clear();
   }

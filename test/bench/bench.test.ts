@@ -68,6 +68,28 @@ test('a part alone measures nothing else', async () => {
   expect(existsSync(join(out, 'load.svg'))).toBe(false);
 });
 
+test('an interrupted run ends before its next step and removes its dumps', async () => {
+  const dataDirectory = join(folder.path, 'interrupted');
+  const cancel = new AbortController();
+  const steps: string[] = [];
+  const run = runBench({
+    rows: [ROWS],
+    threads: [1],
+    repeats: 1,
+    out: join(folder.path, 'none'),
+    dataDirectory,
+    onProgress: (step) => {
+      steps.push(step);
+      if (step.includes('load')) cancel.abort();
+    },
+    signal: cancel.signal,
+    only: ['load'],
+  });
+  await expect(run).rejects.toThrow(/aborted/);
+  expect(steps).toEqual([`${ROWS} rows: generate`, `${ROWS} rows, 1 threads: load images, warm`]);
+  expect(readdirSync(dataDirectory)).toEqual([]);
+});
+
 test('nothing to measure is an error', async () => {
   const run = runBench({ rows: [], threads: [1], repeats: 1, out: folder.path });
   await expect(run).rejects.toMatchObject({ code: 'BENCH_OPTIONS' });
