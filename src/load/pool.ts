@@ -11,16 +11,22 @@ import type { Outcome, PoolResults, PoolTask } from './chunk-messages.ts';
 export class LoadPool {
   readonly threads: number;
   readonly #piscina: Piscina;
+  /** Tasks under way: how to fail each of them. */
+  readonly #pending = new Set<(cause: unknown) => void>();
 
-  constructor(threads: number) {
+  constructor(threads: number, entry: URL = threadEntry('chunk')) {
     this.threads = threads;
     this.#piscina = new Piscina({
-      filename: threadEntry('chunk').href,
+      filename: entry.href,
       name: 'default',
       minThreads: 0,
       maxThreads: threads,
       idleTimeout: WORKER_IDLE_MS,
       recordTiming: false,
+    });
+    // A thread that cannot even start belongs to no task: the pool only says so here, and its task would wait for ever.
+    this.#piscina.on('error', (cause) => {
+      for (const fail of this.#pending) fail(cause);
     });
   }
 
@@ -30,7 +36,7 @@ export class LoadPool {
   ): Promise<PoolResults[Kind]> {
     let outcome: Outcome<PoolResults[Kind]>;
     try {
-      outcome = await this.#piscina.run(task);
+      outcome = await this.#runTask(task);
     } catch (cause) {
       throw new BitloomError('WORKER_CRASHED', `a worker thread ended during a ${task.kind} task`, {
         hint: 'see the cause; if it ran out of memory, lower threads or chunkLines',
@@ -39,6 +45,16 @@ export class LoadPool {
     }
     if (outcome.ok) return outcome.value;
     throw errorFromData(outcome.error);
+  }
+
+  #runTask<T>(task: PoolTask): Promise<Outcome<T>> {
+    return new Promise((resolve, reject) => {
+      this.#pending.add(reject);
+      this.#piscina
+        .run(task)
+        .then(resolve, reject)
+        .finally(() => this.#pending.delete(reject));
+    });
   }
 
   /** Ends every thread. Tasks still running are lost. */

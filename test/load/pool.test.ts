@@ -1,0 +1,31 @@
+/** The pool's side of the thread boundary. */
+import { expect, test } from 'vitest';
+import { LoadPool } from '../../src/load/pool.ts';
+import { temporaryDirectory } from './temporary.ts';
+
+const temporary = temporaryDirectory();
+
+test('a thread that cannot start fails the task instead of leaving it to wait', async () => {
+  const pool = new LoadPool(1, new URL(`file://${temporary.path}/missing.js`));
+  try {
+    await expect(pool.run({ kind: 'resolve', messages: [] })).rejects.toMatchObject({
+      code: 'WORKER_CRASHED',
+    });
+  } finally {
+    await pool.close();
+  }
+});
+
+test('the error of a task arrives with its code', async () => {
+  const pool = new LoadPool(1);
+  try {
+    const failing = pool.run({
+      kind: 'mergeAlive',
+      merge: { messages: [], previous: new SharedArrayBuffer(1) },
+    });
+    await expect(failing).rejects.toMatchObject({ code: 'SEGMENT_INVALID' });
+    expect(await pool.run({ kind: 'resolve', messages: [] })).toMatchObject({ duplicateRows: 0 });
+  } finally {
+    await pool.close();
+  }
+});
