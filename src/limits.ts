@@ -100,3 +100,12 @@ export const READ_ONLY_OPEN_ATTEMPTS_MAX = 20;
 
 /** Bytes of memory a thread keeps from one built segment to the next; what is above goes back to the system. */
 export const SCRATCH_BYTES_KEPT_MAX = 64 * 1024 * 1024;
+
+/** Entities in one batch of ops; more is the error BATCH_TOO_LARGE. Some twenty times what a source sends at once. */
+export const BATCH_ENTITIES_MAX = 100_000;
+
+/** Ops in one batch once resolved, members of lists counted singly; more is the error BATCH_TOO_LARGE. */
+export const BATCH_OPS_MAX = 4_000_000;
+
+/** Bytes of one batch as JSON text or encoded for the op log; more is the error BATCH_TOO_LARGE. */
+export const BATCH_BYTES_MAX = 64 * 1024 * 1024;
