@@ -136,7 +136,7 @@ function compile(expression: Expression, strings: StringCodes): VectorNode {
 
 /** What `expression.type` says of the node's values, for the type checker: see `newValues`. */
 function compileAs<V extends Values>(expression: Expression, strings: StringCodes): VectorNode<V> {
-  return compile(expression, strings) as VectorNode as VectorNode<V>;
+  return compile(expression, strings) as VectorNode<V>;
 }
 
 function columnNode(column: Expression & { kind: 'column' }): nodes.ColumnNode {
@@ -372,5 +372,5 @@ function chain<V extends Values>(
   combine: (left: VectorNode<V>, right: VectorNode<V>) => VectorNode<V>,
 ): VectorNode {
   const [first, ...others] = operands.map((operand) => compileAs<V>(operand, strings));
-  return others.reduce(combine, first) as VectorNode;
+  return others.reduce(combine, first);
 }
