@@ -2,8 +2,10 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { keyOfValue } from '../../src/index/key.ts';
 import { RoaringBitmap32 } from '../../src/index/roaring.ts';
+import { SortSegment } from '../../src/index/sort-segment.ts';
 import type { SortField } from '../../src/index/version.ts';
 import { fillByField, fillBySlot, type Position, type SlotPage } from '../../src/query/page-order.ts';
+import { buildSort } from '../index/model.ts';
 import { fields, listOf, makeRows, type Row, randomOf, versionOf } from './table.ts';
 
 /** A field of a table with some of its slots as candidates, and their positions in ascending order. */
@@ -113,15 +115,27 @@ describe('fillByField', () => {
     );
   });
 
-  test('pages of a time-ordered field that end near the end of a page of slots', () => {
-    for (const { name, field, candidates, positions } of cases.filter((each) => /^seenAt/.test(each.name))) {
-      for (const descending of [false, true]) {
-        const expected = inOrder(positions, descending).map((position) => position.slot);
-        for (let limit = 1; limit < 2500; limit += 9) {
-          const page: SlotPage = { slots: new Uint32Array(limit), count: 0 };
-          fillByField(page, field, candidates, descending, null, false);
-          expect([...page.slots.subarray(0, page.count)], name).toEqual(expected.slice(0, limit));
-        }
+  test.each([false, true])('pages of slots whose keys do not overlap, descending: %s', (descending) => {
+    const upperParts = descending ? UPPER_PARTS_DESCENDING : UPPER_PARTS_ASCENDING;
+    const positions = disjointPages(upperParts);
+    const field = new SortSegment(
+      buildSort(new Map(positions.map(({ slot, key }) => [slot, key as number]))),
+    );
+    const candidates = new RoaringBitmap32(positions.map((position) => position.slot));
+    const ordered = inOrder([...positions], descending);
+    const gaps = [0, ...upperParts, 1200].map((upperPart) => ({ key: gapKey(upperPart), slot: 0 }));
+    for (const after of [null, ...gaps, positions[10], positions[DISJOINT_SLOTS * 2 - 1]]) {
+      const rest = ordered
+        .filter((position) => after === null || isAfter(position, after, descending))
+        .map((position) => position.slot);
+      for (const limit of limitsAround(rest.length)) {
+        const page: SlotPage = { slots: new Uint32Array(limit), count: 0 };
+        fillByField(page, field, candidates, descending, after, false);
+        const isEqual = Buffer.compare(
+          new Uint8Array(Uint32Array.from(rest.slice(0, limit)).buffer),
+          new Uint8Array(page.slots.buffer, 0, page.count * 4),
+        );
+        expect(isEqual, `${limit} after ${JSON.stringify(after)}`).toBe(0);
       }
     }
   });
@@ -148,6 +162,39 @@ test('fillBySlot: any number of slots after any slot', () => {
     ),
   );
 });
+
+/** Upper parts of the keys, page by page: the last page asked for in either direction differs in its highest bit. */
+const UPPER_PARTS_ASCENDING = [3, 513, 514, 515, 516, 517, 518, 1100];
+const UPPER_PARTS_DESCENDING = [3, 1025, 1026, 1027, 1028, 1029, 1030, 1100];
+const DISJOINT_SLOTS = 3000;
+
+/** Pages of slots with ascending keys and a gap after each. */
+function disjointPages(upperParts: readonly number[]): Position[] {
+  const positions: Position[] = [];
+  for (let pageIndex = 0; pageIndex < upperParts.length; pageIndex++) {
+    for (let index = 0; index < DISJOINT_SLOTS; index++) {
+      positions.push({
+        slot: pageIndex * 65_536 + index * 7,
+        key: upperParts[pageIndex] * 2 ** 20 + 200 + index,
+      });
+    }
+  }
+  return positions;
+}
+
+/** A key in the gap after a page; all its low bits are set. */
+function gapKey(upperPart: number): number {
+  return upperPart * 2 ** 20 + 2 ** 19 - 1;
+}
+
+/** Limits near whole pages of slots, and some between. */
+function limitsAround(count: number): number[] {
+  const limits: number[] = [];
+  for (let pageCount = 0; pageCount <= UPPER_PARTS_ASCENDING.length; pageCount++) {
+    for (const distance of [-30, -1, 0, 1, 30, 1500]) limits.push(pageCount * DISJOINT_SLOTS + distance);
+  }
+  return limits.filter((limit) => limit >= 1 && limit <= count + 1);
+}
 
 function positionOf(
   positions: readonly Position[],
