@@ -1,6 +1,6 @@
 /**
- * Builds the segment of a filter field from its keys in ascending order. The bytes depend on the content only: whether a
- * key comes as slots or as a bitmap, and in which container forms, makes no difference.
+ * Builds the segment of a filter field from its keys in ascending order. The bytes depend on the content
+ * only: whether a key comes as slots or as a bitmap, and in which container forms, makes no difference.
  *
  * Millions of keys with a few slots cost a copy each, no object and no native call.
  */
@@ -17,7 +17,10 @@ const NATIVE_COPY_SLOTS_MIN = 64;
 
 export interface FilterBuilderOptions {
   readonly field: string;
-  /** Bounds on what small values will hold together, where known: their memory is then reserved once instead of grown. */
+  /**
+   * Bounds on what small values will hold together, where known: their memory is then reserved once instead
+   * of grown.
+   */
   readonly keyCountMax?: number;
   readonly slotCountMax?: number;
 }
@@ -57,7 +60,10 @@ export class FilterSegmentBuilder {
     this.#addBytes(key, to - from, target);
   }
 
-  /** As `addSlots` for each entry [from, to) of a directory: the slots of keys[i] are slots[starts[i] … starts[i + 1]). */
+  /**
+   * As `addSlots` for each entry [from, to) of a directory: the slots of keys[i] are slots[starts[i] …
+   * starts[i + 1]).
+   */
   addDirectory(keys: Uint32Array, starts: Uint32Array, slots: Uint32Array, from: number, to: number): void {
     let at = from;
     while (at < to) {
@@ -84,7 +90,10 @@ export class FilterSegmentBuilder {
     this.#addBytes(key, cardinality, target);
   }
 
-  /** The segment. `present`, the union of all slots, is computed unless the caller has it. The builder is spent. */
+  /**
+   * The segment. `present`, the union of all slots, is computed unless the caller has it. The builder is
+   * spent.
+   */
   finish(present?: RoaringBitmap32): SharedArrayBuffer {
     this.#runStarts.push(this.#runSlots.length);
     const presentBytes = portableBytes(present ?? this.#present());

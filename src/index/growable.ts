@@ -1,6 +1,7 @@
 /**
- * Typed arrays that grow while a segment is built. They double, so appending is linear in all; `values` changes its
- * identity when they grow and is read again after every `reserve`. Their memory is scratch: `release` passes it on.
+ * Typed arrays that grow while a segment is built. They double, so appending is linear in all; `values`
+ * changes its identity when they grow and is read again after every `reserve`. Their memory is scratch:
+ * `release` passes it on.
  */
 import { borrowBuffer, returnBuffer } from './scratch-memory.ts';
 
@@ -68,8 +69,8 @@ export class GrowableShorts {
 }
 
 /**
- * Bytes appended piece by piece into blocks, for what may pass any one typed array. Pieces are padded to 8 bytes and
- * stand one after the other once copied out.
+ * Bytes appended piece by piece into blocks, for what may pass any one typed array. Pieces are padded to 8
+ * bytes and stand one after the other once copied out.
  */
 export class ByteBlocks {
   #blocks: Uint8Array<ArrayBuffer>[] = [];

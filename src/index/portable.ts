@@ -1,7 +1,8 @@
 /**
- * Writes bitmaps in roaring's portable format straight from slots or page bitsets, without a native bitmap. The bytes
- * are canonical: each container takes the form (array, bitset, runs) that `runOptimize` chooses for it when it comes
- * from an array or a bitset, so equal content is equal bytes. Source: github.com/RoaringBitmap/RoaringFormatSpec.
+ * Writes bitmaps in roaring's portable format straight from slots or page bitsets, without a native bitmap.
+ * The bytes are canonical: each container takes the form (array, bitset, runs) that `runOptimize` chooses for
+ * it when it comes from an array or a bitset, so equal content is equal bytes. Source:
+ * github.com/RoaringBitmap/RoaringFormatSpec.
  */
 
 import { GrowableShorts, GrowableWords } from './growable.ts';
@@ -61,8 +62,8 @@ export class PortableWriter {
   }
 
   /**
-   * Adds the page whose bitset is words[offset … offset + 2048); nothing if it is empty. The number of its bits and of its stretches
-   * of bits are counted where the caller does not have them.
+   * Adds the page whose bitset is words[offset … offset + 2048); nothing if it is empty. The number of its
+   * bits and of its stretches of bits are counted where the caller does not have them.
    */
   addBitset(
     pageKey: number,
@@ -174,8 +175,8 @@ export class PortableWriter {
 }
 
 /**
- * The canonical portable bytes of any bitmap. The detour over no runs matters: `runOptimize` keeps a container of runs
- * that is as large as its array, but does not turn such an array into runs.
+ * The canonical portable bytes of any bitmap. The detour over no runs matters: `runOptimize` keeps a
+ * container of runs that is as large as its array, but does not turn such an array into runs.
  */
 export function portableBytes(bitmap: RoaringBitmap32): Uint8Array {
   const canonical = bitmap.clone();

@@ -1,7 +1,7 @@
 /**
- * Memory that a thread uses while it builds and then again for the next thing it builds. Touching fresh memory costs more than filling
- * it, so what one builder is done with the next one takes. Contents are undefined. Whoever does not return a buffer merely leaves it to
- * the garbage collector.
+ * Memory that a thread uses while it builds and then again for the next thing it builds. Touching fresh
+ * memory costs more than filling it, so what one builder is done with the next one takes. Contents are
+ * undefined. Whoever does not return a buffer merely leaves it to the garbage collector.
  */
 import { SCRATCH_BYTES_KEPT_MAX } from '../limits.ts';
 

@@ -1,6 +1,6 @@
 /**
- * Builds the segment of a sort field from its column, page by page in ascending order. The layers come from transposing
- * whole pages, never from setting single bits. Equal content gives equal bytes.
+ * Builds the segment of a sort field from its column, page by page in ascending order. The layers come from
+ * transposing whole pages, never from setting single bits. Equal content gives equal bytes.
  */
 import { COLUMN_SPARSE_SLOTS_MAX, PAGE_SLOTS } from '../limits.ts';
 import { ByteBlocks, GrowableShorts, GrowableWords } from './growable.ts';
@@ -24,8 +24,9 @@ export interface PageCounts {
 export const PRESENT = 32;
 
 /**
- * Transposes a page of 65,536 keys into one bitset per bit: word w of bit b, layers[b · 2048 + w], has bit i set when
- * column[32 · w + i] has bit b. It writes all words of the bits that any key has. The counts are valid until the next call.
+ * Transposes a page of 65,536 keys into one bitset per bit: word w of bit b, layers[b · 2048 + w], has bit i
+ * set when column[32 · w + i] has bit b. It writes all words of the bits that any key has. The counts are
+ * valid until the next call.
  */
 export type TransposePage = (
   column: Uint32Array,
@@ -58,8 +59,8 @@ export class SortSegmentBuilder {
   }
 
   /**
-   * Adds the page of slots pageKey · 65,536 and up: its keys by position, 0 where absent, and the bitset of present
-   * slots. Pages ascend. Both arrays stay the caller's. A page without present slots is skipped.
+   * Adds the page of slots pageKey · 65,536 and up: its keys by position, 0 where absent, and the bitset of
+   * present slots. Pages ascend. Both arrays stay the caller's. A page without present slots is skipped.
    */
   addPage(pageKey: number, column: Uint32Array, present: Uint32Array): void {
     this.#checkPage(pageKey);
@@ -82,8 +83,8 @@ export class SortSegmentBuilder {
   }
 
   /**
-   * As `addPage`, for a page of few slots: slots[from … to), ascending and unique, all of one page, and their keys. At most
-   * COLUMN_SPARSE_SLOTS_MAX; the cost goes by the slots and not by the page.
+   * As `addPage`, for a page of few slots: slots[from … to), ascending and unique, all of one page, and their
+   * keys. At most COLUMN_SPARSE_SLOTS_MAX; the cost goes by the slots and not by the page.
    */
   addSparsePage(slots: Uint32Array, keys: Uint32Array, from: number, to: number): void {
     const size = to - from;

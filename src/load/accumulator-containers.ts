@@ -1,6 +1,7 @@
 /**
- * Page bitsets of a few keys to one roaring bitmap per key. Pages arrive in ascending order; their containers are kept encoded
- * (array or bitset, whichever is smaller) until the run ends and a bitmap's header can be written.
+ * Page bitsets of a few keys to one roaring bitmap per key. Pages arrive in ascending order; their containers
+ * are kept encoded (array or bitset, whichever is smaller) until the run ends and a bitmap's header can be
+ * written.
  */
 import type { Pointer } from '../kernels/kernel-memory.ts';
 import type { Kernels } from '../kernels/kernels.ts';

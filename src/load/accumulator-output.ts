@@ -1,6 +1,6 @@
 /**
- * Collects the parts of a chunk message in shared memory. Every byte is written once, straight into its final place; blocks grow
- * with what is there so that a large chunk has few.
+ * Collects the parts of a chunk message in shared memory. Every byte is written once, straight into its final
+ * place; blocks grow with what is there so that a large chunk has few.
  */
 import { BITSET_WORDS } from '../index/portable.ts';
 import { PAGE_SLOTS } from '../limits.ts';
@@ -44,7 +44,10 @@ export class MessageWriter {
     this.#runWords += RUN_WORDS;
   }
 
-  /** Each `add` returns the words of the part, for the caller to fill; see the kinds in accumulator-message.ts. */
+  /**
+   * Each `add` returns the words of the part, for the caller to fill; see the kinds in
+   * accumulator-message.ts.
+   */
   addSlots(run: number, field: number, slotCount: number): Uint32Array {
     return this.#addPart(run, field, KIND_SLOTS, 0, slotCount, slotCount);
   }

@@ -1,6 +1,7 @@
 /**
- * The slots of the open page that have a value of one field. As long as no row is null these are the touched slots of the page, which
- * someone else keeps; bits of its own are set only from the first batch with nulls on.
+ * The slots of the open page that have a value of one field. As long as no row is null these are the touched
+ * slots of the page, which someone else keeps; bits of its own are set only from the first batch with nulls
+ * on.
  */
 import type { Pointer } from '../kernels/kernel-memory.ts';
 import type { Kernels } from '../kernels/kernels.ts';

@@ -1,6 +1,7 @@
 /**
- * (key, slot) pairs of one filter field: buffered in kernel memory, then sorted by key, grouped and handed over as one part. A
- * key costs two words and no object, so millions of keys with a handful of slots each are no worse than a few large ones.
+ * (key, slot) pairs of one filter field: buffered in kernel memory, then sorted by key, grouped and handed
+ * over as one part. A key costs two words and no object, so millions of keys with a handful of slots each are
+ * no worse than a few large ones.
  */
 import type { Pointer } from '../kernels/kernel-memory.ts';
 import type { Kernels } from '../kernels/kernels.ts';

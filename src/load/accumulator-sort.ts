@@ -1,6 +1,7 @@
 /**
- * One sort field of a chunk: a column per page. The layers are not made here but once per page, when the pages of all chunks
- * have come together. Pages with few rows travel as (slot, key) lists, so sparse slots cost by rows and not by pages.
+ * One sort field of a chunk: a column per page. The layers are not made here but once per page, when the
+ * pages of all chunks have come together. Pages with few rows travel as (slot, key) lists, so sparse slots
+ * cost by rows and not by pages.
  */
 import type { Pointer } from '../kernels/kernel-memory.ts';
 import type { Kernels } from '../kernels/kernels.ts';

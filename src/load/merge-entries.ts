@@ -1,6 +1,6 @@
 /**
- * The order in which the entries of many directories come together: by key, and in the order given where keys are equal. Entries are
- * numbers throughout, since a field can have millions of keys.
+ * The order in which the entries of many directories come together: by key, and in the order given where keys
+ * are equal. Entries are numbers throughout, since a field can have millions of keys.
  */
 import { borrowWords, returnWords } from '../index/scratch-memory.ts';
 
@@ -12,8 +12,8 @@ const DIGIT_VALUES = 1 << DIGIT_BITS;
 const DIGIT_MASK = DIGIT_VALUES - 1;
 
 /**
- * Indexes into `keys` sorted by key, stable; null when the keys ascend as they are. The array is scratch memory, longer than
- * `keys` perhaps, for the caller to return.
+ * Indexes into `keys` sorted by key, stable; null when the keys ascend as they are. The array is scratch
+ * memory, longer than `keys` perhaps, for the caller to return.
  */
 export function orderByKey(keys: Uint32Array): Uint32Array<ArrayBuffer> | null {
   let isAscending = true;
@@ -47,7 +47,10 @@ function orderByCounting(keys: Uint32Array, keyMax: number): Uint32Array<ArrayBu
   return order;
 }
 
-/** Stable: `target` is `source` in the order of a digit of the keys. `starts` has one entry more than there are digits, all 0. */
+/**
+ * Stable: `target` is `source` in the order of a digit of the keys. `starts` has one entry more than there
+ * are digits, all 0.
+ */
 function sortByDigit(
   keys: Uint32Array,
   source: Uint32Array,

@@ -1,6 +1,7 @@
 /**
- * Merges one filter field: the directories of all parts, sorted by key together, then key by key the slots of its entries. Entries of a dump in
- * slot order are disjoint and ascending, so they are copied; anything else is united.
+ * Merges one filter field: the directories of all parts, sorted by key together, then key by key the slots of
+ * its entries. Entries of a dump in slot order are disjoint and ascending, so they are copied; anything else
+ * is united.
  */
 import { FilterSegment } from '../index/filter-segment.ts';
 import { FilterSegmentBuilder } from '../index/filter-segment-builder.ts';

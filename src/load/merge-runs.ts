@@ -1,7 +1,7 @@
 /**
- * Which rows of a single-valued table win: the later run, for every slot both have. Where runs do not overlap, as in any dump
- * in slot order, that is seen from their bounds alone; where they interleave without a common slot, as in a shuffled dump, from
- * their sizes.
+ * Which rows of a single-valued table win: the later run, for every slot both have. Where runs do not
+ * overlap, as in any dump in slot order, that is seen from their bounds alone; where they interleave without
+ * a common slot, as in a shuffled dump, from their sizes.
  */
 import { RoaringBitmap32 } from '../index/roaring.ts';
 import {
@@ -57,7 +57,8 @@ function areDisjoint(messages: readonly ChunkMessage[], runCount: number): boole
       ends[count] = runs[at + RUN_SLOT_MAX];
     }
   }
-  // Stretches are disjoint exactly if the k-th smallest start lies behind the (k − 1)-th smallest end for every k.
+  // Stretches are disjoint exactly if the k-th smallest start lies behind the (k − 1)-th smallest end for
+  // every k.
   starts.sort();
   ends.sort();
   for (let i = 1; i < runCount; i++) if (starts[i] <= ends[i - 1]) return false;

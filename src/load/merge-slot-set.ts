@@ -1,6 +1,7 @@
 /**
- * A set of slots with a membership test that costs no native call, for dropping slots from long lists. Pages with many
- * members are bitsets, the others sorted positions, so neither dense nor sparse slots cost memory out of proportion.
+ * A set of slots with a membership test that costs no native call, for dropping slots from long lists. Pages
+ * with many members are bitsets, the others sorted positions, so neither dense nor sparse slots cost memory
+ * out of proportion.
  */
 import { BITSET_WORDS } from '../index/portable.ts';
 import type { RoaringBitmap32 } from '../index/roaring.ts';

@@ -1,6 +1,6 @@
 /**
- * Touched slots: those that have a row. Lists are united together, in time by their slots and not by lists times pages, which matters
- * when sparse slots come in random order.
+ * Touched slots: those that have a row. Lists are united together, in time by their slots and not by lists
+ * times pages, which matters when sparse slots come in random order.
  */
 import { RoaringBitmap32 } from '../index/roaring.ts';
 import { unionOfSlots } from '../index/slot-union.ts';

@@ -1,11 +1,14 @@
 /**
- * From the chunks of a dump to the segments of a version. Each function is one task of a pool worker: its options are
- * structured-clonable, its inputs and its result are in shared memory. The result depends on the rows alone, not on how they
- * were cut into chunks.
+ * From the chunks of a dump to the segments of a version. Each function is one task of a pool worker: its
+ * options are structured-clonable, its inputs and its result are in shared memory. The result depends on the
+ * rows alone, not on how they were cut into chunks.
  */
 import type { ChunkMessage } from './accumulator-message.ts';
 
-/** Per run, all chunks of a table in file order: the slots it loses to later runs, in portable roaring bytes, or null. */
+/**
+ * Per run, all chunks of a table in file order: the slots it loses to later runs, in portable roaring bytes,
+ * or null.
+ */
 export type RunLosses = readonly (Uint8Array | null)[];
 
 export interface RunResolution {
@@ -26,7 +29,10 @@ export interface FieldSource {
 export interface FieldMerge {
   readonly field: string;
   readonly many: boolean;
-  /** In the order of the tables in the definition; a later table wins over an earlier one where it has a value. */
+  /**
+   * In the order of the tables in the definition; a later table wins over an earlier one where it has a
+   * value.
+   */
   readonly sources: readonly FieldSource[];
   /** The segment of the field in the previous version, for mode 'merge'; null for 'replace'. */
   readonly previous: SharedArrayBuffer | null;

@@ -90,7 +90,9 @@ export function accumulateChunks(
   return messages;
 }
 
-/** Merges tables, in order, over an optional previous build. Translations are those of every table and field. */
+/**
+ * Merges tables, in order, over an optional previous build. Translations are those of every table and field.
+ */
 export function build(
   fields: readonly AccumulatorField[],
   tables: readonly (readonly ChunkMessage[])[],
@@ -132,7 +134,10 @@ export class ModelIndex {
     this.values = fields.map(() => new Map());
   }
 
-  /** A table: the last row of a slot counts, except for `many` fields; then its non-null values go over what is there. */
+  /**
+   * A table: the last row of a slot counts, except for `many` fields; then its non-null values go over what
+   * is there.
+   */
   addTable(rows: readonly Row[]): void {
     const last = new Map<number, Row>();
     for (const row of rows) {

@@ -40,7 +40,8 @@ export function scatterKeys(slots: usize, keys: usize, nulls: usize, from: u32, 
   }
 }
 
-// The inverse: the present slots of a page and their keys, which are set to 0 in the column. `base` is the first slot of the page.
+// The inverse: the present slots of a page and their keys, which are set to 0 in the column. `base` is the
+// first slot of the page.
 export function takePage(column: usize, present: usize, base: u32, slotsOut: usize, keysOut: usize): void {
   for (let at: u32 = 0; at < 2048; at++) {
     let word = load<u32>(present + ((at as usize) << 2));

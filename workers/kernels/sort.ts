@@ -1,5 +1,6 @@
-// Pairs are u64: key in the high half, slot in the low half. So are (slot, row) pairs. Radix sort, stable, least significant digit
-// first, with as many digits of up to 11 bits as the bits that differ between the numbers need.
+// Pairs are u64: key in the high half, slot in the low half. So are (slot, row) pairs. Radix sort, stable,
+// least significant digit first, with as many digits of up to 11 bits as the bits that differ between the
+// numbers need.
 
 const DIGIT_BITS_MAX: u32 = 11;
 const DIGITS_MAX: u32 = 3;
@@ -55,7 +56,8 @@ export function areSlotsAscending(pairs: usize, count: u32): u32 {
   return 1;
 }
 
-// Sorts by the 32 bits from bit `shift` (0 or 32) on. `histogram` is 3 * 2048 u32. Returns where the result is: pairs or scratch.
+// Sorts by the 32 bits from bit `shift` (0 or 32) on. `histogram` is 3 * 2048 u32. Returns where the result
+// is: pairs or scratch.
 export function radixSortPairs(pairs: usize, scratch: usize, count: u32, histogram: usize, shift: u32): usize {
   if (count < 2) return pairs;
   const end = pairs + ((count as usize) << 3);
@@ -122,8 +124,9 @@ function increment(histogram: usize, digit: u32): void {
   store<u32>(at, load<u32>(at) + 1);
 }
 
-// Sorted pairs to a directory: distinct keys, for each the index of its first slot, and the slots with equal pairs dropped.
-// The slots may overwrite the pairs. Returns the number of keys; starts[that number] is the number of slots.
+// Sorted pairs to a directory: distinct keys, for each the index of its first slot, and the slots with equal
+// pairs dropped. The slots may overwrite the pairs. Returns the number of keys; starts[that number] is the
+// number of slots.
 export function groupPairs(pairs: usize, count: u32, keys: usize, starts: usize, slots: usize): u32 {
   store<u32>(starts, 0);
   if (count == 0) return 0;

@@ -1,12 +1,13 @@
-// One page of keys to bit layers: layer b is the bitset (8 KiB) of the positions whose key has bit b. Layers stand LAYER_STRIDE bytes
-// apart, one cache line more than their size: at 8 KiB apart, the 32 words written together would share one set of the cache.
+// One page of keys to bit layers: layer b is the bitset (8 KiB) of the positions whose key has bit b. Layers
+// stand LAYER_STRIDE bytes apart, one cache line more than their size: at 8 KiB apart, the 32 words written
+// together would share one set of the cache.
 
 const PAGE_KEYS: usize = 65536;
 const LAYER_BYTES: usize = 8192;
 const LAYER_STRIDE: usize = 8192 + 64;
 
-// Layers of bits that no key has are not written. Returns the OR of all keys. 32 keys at a time are split into four planes of bytes,
-// from which one instruction takes a bit of 16 keys.
+// Layers of bits that no key has are not written. Returns the OR of all keys. 32 keys at a time are split
+// into four planes of bytes, from which one instruction takes a bit of 16 keys.
 export function transposePage(column: usize, layers: usize): u32 {
   let any = i32x4.splat(0);
   for (let at = column; at < column + (PAGE_KEYS << 2); at += 32) {
@@ -61,8 +62,8 @@ export function pageKeyMax(column: usize): u32 {
   return max(max(lane(a, 0), lane(a, 1)), max(lane(a, 2), lane(a, 3)));
 }
 
-// The smallest key of a page column, of which `presentCount` positions are present; absent ones hold 0. Keys are compared less one, which
-// puts 0 last: it counts only when there are more zeros than absent positions.
+// The smallest key of a page column, of which `presentCount` positions are present; absent ones hold 0. Keys
+// are compared less one, which puts 0 last: it counts only when there are more zeros than absent positions.
 export function pageKeyMin(column: usize, presentCount: u32): u32 {
   const one = i32x4.splat(1);
   const zero = i32x4.splat(0);
@@ -89,7 +90,8 @@ function lane(vector: v128, index: u8): u32 {
         : i32x4.extract_lane(vector, 3)) as u32;
 }
 
-// Bit n of the first 16 bytes and the second 16 bytes becomes one word of layer n, for the bits set in `bits`.
+// Bit n of the first 16 bytes and the second 16 bytes becomes one word of layer n, for the bits set in
+// `bits`.
 @inline
 function storeBits(first: v128, second: v128, out: usize, bits: i32): void {
   if (bits & 128) storeTopBits(first, second, out + 7 * LAYER_STRIDE);

@@ -1,4 +1,7 @@
-/** The kernels of workers/kernels/bits.ts and container.ts in plain TypeScript. A bitset is a set of positions. */
+/**
+ * The kernels of workers/kernels/bits.ts and container.ts in plain TypeScript. A bitset is a set of
+ * positions.
+ */
 
 export function isAscendingTwin(slots: readonly number[], isStrict: boolean): boolean {
   return slots.every((slot, i) => i === 0 || slot > slots[i - 1] || (!isStrict && slot === slots[i - 1]));
