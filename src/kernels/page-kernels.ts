@@ -1,7 +1,8 @@
 /**
- * Signatures of the kernels that turn columns of keys into bitsets, containers, pages and sorted pairs (workers/kernels:
- * bits, container, sort, gather, transpose). Pointers are byte addresses in the memory of the instance. `nulls` is u8 per row
- * (1 = no value), or 0 when no row is null; rows are [from, to). Boolean results are 0 or 1.
+ * Signatures of the kernels that turn columns of keys into bitsets, containers, pages and sorted pairs
+ * (workers/kernels: bits, container, sort, gather, transpose). Pointers are byte addresses in the memory of
+ * the instance. `nulls` is u8 per row (1 = no value), or 0 when no row is null; rows are [from, to). Boolean
+ * results are 0 or 1.
  */
 import type { Pointer } from './kernel-memory.ts';
 
@@ -24,13 +25,20 @@ export interface PageKernels {
   isAscending(slots: Pointer, count: number): number;
   /** The row after the last one in the page of row `from`; slots ascend. */
   pageEnd(slots: Pointer, from: number, to: number): number;
-  /** The first row, `from` or later, that begins a page of at least `rowsMin` rows, else `to`; slots ascend. */
+  /**
+   * The first row, `from` or later, that begins a page of at least `rowsMin` rows, else `to`; slots ascend.
+   */
   nextDensePage(slots: Pointer, from: number, to: number, rowsMin: number): number;
   /** ORs the rows into a bitset of one page; slots lie in one page. */
   setSlotBits(slots: Pointer, nulls: Pointer, from: number, to: number, bitset: Pointer): void;
   /**
-   * Code of each row's key, `lookup[key]`, into the code column of a page (u8[65536]); slots lie in one page. Returns the first row
-   * whose key has no code, else `to`.
+   * ORs rows of any page into `pages[slot >>> 16]`, the pointer of its bitset. Returns the first row whose
+   * page has none, else `to`.
+   */
+  setPagedSlotBits(slots: Pointer, nulls: Pointer, from: number, to: number, pages: Pointer): number;
+  /**
+   * Code of each row's key, `lookup[key]`, into the code column of a page (u8[65536]); slots lie in one page.
+   * Returns the first row whose key has no code, else `to`.
    */
   setKeyCodes(
     slots: Pointer,
@@ -57,11 +65,13 @@ export interface PageKernels {
   /** By key, then slot. */
   arePairsAscending(pairs: Pointer, count: number): number;
   areSlotsAscending(pairs: Pointer, count: number): number;
-  /** Stable, by the half that starts at bit `shift` (0 or 32). Returns where the result is: pairs or scratch. */
+  /**
+   * Stable, by the half that starts at bit `shift` (0 or 32). Returns where the result is: pairs or scratch.
+   */
   radixSortPairs(pairs: Pointer, scratch: Pointer, count: number, histogram: Pointer, shift: number): Pointer;
   /**
-   * Of sorted pairs: distinct keys, first slot of each, distinct slots. Returns the number of keys; starts has one more
-   * entry. The slots may overwrite the pairs.
+   * Of sorted pairs: distinct keys, first slot of each, distinct slots. Returns the number of keys; starts
+   * has one more entry. The slots may overwrite the pairs.
    */
   groupPairs(pairs: Pointer, count: number, keys: Pointer, starts: Pointer, slots: Pointer): number;
   /** Of sorted (slot, row) pairs: each slot with its last row. Returns their number. */
@@ -81,10 +91,16 @@ export interface PageKernels {
   ): number;
   /** Keys that are not null into the column of their page (u32[65536]); slots lie in one page. */
   scatterKeys(slots: Pointer, keys: Pointer, nulls: Pointer, from: number, to: number, column: Pointer): void;
-  /** Present slots of a page and their keys, which become 0 in the column. `base` is the first slot of the page. */
+  /**
+   * Present slots of a page and their keys, which become 0 in the column. `base` is the first slot of the
+   * page.
+   */
   takePage(column: Pointer, present: Pointer, base: number, slotsOut: Pointer, keysOut: Pointer): void;
 
-  /** 32 bitsets, LAYER_STRIDE_BYTES apart, one per bit of the keys of a page. Bitsets of bits that no key has are not written. Returns the OR of all keys. */
+  /**
+   * 32 bitsets, LAYER_STRIDE_BYTES apart, one per bit of the keys of a page. Bitsets of bits that no key has
+   * are not written. Returns the OR of all keys.
+   */
   transposePage(column: Pointer, layers: Pointer): number;
   /** Largest key of a page column, in which absent positions hold 0. As an i32. */
   pageKeyMax(column: Pointer): number;

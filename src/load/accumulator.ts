@@ -1,10 +1,10 @@
 /**
- * Builds the part of an index that comes from one chunk of a table: batches of decoded columns in, one message of typed arrays
- * over shared memory out (accumulator-message.ts).
+ * Builds the part of an index that comes from one chunk of a table: batches of decoded columns in, one
+ * message of typed arrays over shared memory out (accumulator-message.ts).
  *
- * Rows whose slots ascend strictly are cut into pages and set as bits and columns. A batch out of order is sorted by slot first,
- * keeping the last row of each. A batch that does not begin above the last slot opens a new run; which run wins is settled when
- * the chunks are merged.
+ * Rows whose slots ascend strictly are cut into pages and set as bits and columns. A batch out of order is
+ * sorted by slot first, keeping the last row of each. A batch that does not begin above the last slot opens a
+ * new run; which run wins is settled when the chunks are merged.
  */
 import type { Pointer } from '../kernels/kernel-memory.ts';
 import type { Kernels } from '../kernels/kernels.ts';
@@ -72,7 +72,10 @@ export class ChunkAccumulator {
   readonly #manyPage: TouchedPage;
   #manySlotMax = 0;
 
-  /** Allocates what lives as long as the chunk, so construct it before taking a mark that is released between batches. */
+  /**
+   * Allocates what lives as long as the chunk, so construct it before taking a mark that is released between
+   * batches.
+   */
   constructor(kernels: Kernels, options: AccumulatorOptions) {
     this.#kernels = kernels;
     this.#options = options;
@@ -96,7 +99,10 @@ export class ChunkAccumulator {
     });
   }
 
-  /** Adds rows in line order. `columns` follows the order of the fields. The memory of the batch is free after the call. */
+  /**
+   * Adds rows in line order. `columns` follows the order of the fields. The memory of the batch is free after
+   * the call.
+   */
   addBatch(rowCount: number, slots: Pointer, columns: readonly BatchColumn[]): void {
     if (rowCount === 0) return;
     this.#rowCount += rowCount;
@@ -110,57 +116,17 @@ export class ChunkAccumulator {
   /** The message. The accumulator is spent. */
   finish(): ChunkMessage {
     this.#closeRun();
-    this.#closeManyPage();
     for (const { many, filter } of this.#fields) if (many) filter?.closeRun(this.#writer, NO_RUN);
     const { fields, singleValued } = this.#options;
     return this.#writer.finish(fields, singleValued, this.#rowCount);
   }
 
-  /** All rows of `many` fields: page by page as long as slots ascend and pages are not too thin, then in any order. */
   #addMany(rowCount: number, slots: Pointer, columns: readonly BatchColumn[]): void {
-    const { isAscending, pageEnd, memory } = this.#kernels;
-    const first = memory.u32[slots / 4];
-    const last = memory.u32[slots / 4 + rowCount - 1];
-    const pages = (last >>> 16) - (first >>> 16) + 1;
-    this.#isManyPaged &&=
-      rowCount >= (pages - 1) * MANY_PAGE_ROWS_MIN &&
-      first >= this.#manySlotMax &&
-      isAscending(slots, rowCount) === 1;
-    if (!this.#isManyPaged) {
-      this.#addManySparse(rowCount, slots, columns);
-      return;
-    }
-    this.#manySlotMax = last;
-    let at = 0;
-    while (at < rowCount) {
-      const pageKey = memory.u32[slots / 4 + at] >>> 16;
-      const end = pageEnd(slots, at, rowCount);
-      if (pageKey !== this.#manyPage.key) this.#closeManyPage();
-      this.#manyPage.key = pageKey;
-      for (let i = 0; i < columns.length; i++) {
-        const { many, filter } = this.#fields[i];
-        const { keys, nulls } = columns[i];
-        if (many) filter?.addPageRows(this.#writer, NO_RUN, slots, keys, nulls, at, end);
-      }
-      this.#manyPage.add(slots, at, end);
-      at = end;
-    }
-  }
-
-  #addManySparse(rowCount: number, slots: Pointer, columns: readonly BatchColumn[]): void {
     for (let i = 0; i < columns.length; i++) {
       const { many, filter } = this.#fields[i];
       const { keys, nulls } = columns[i];
-      if (many) filter?.addSparse(this.#writer, NO_RUN, slots, keys, nulls, 0, rowCount);
+      if (many) filter?.addMany(this.#writer, slots, keys, nulls, rowCount);
     }
-  }
-
-  #closeManyPage(): void {
-    const page = this.#manyPage;
-    if (page.key < 0) return;
-    const count = page.count();
-    for (const { many, filter } of this.#fields) if (many) filter?.closePage(page.key, count);
-    page.clear();
   }
 
   /** Sorts a batch by slot, keeps the last row of each slot, and gathers the columns in that order. */
@@ -201,7 +167,8 @@ export class ChunkAccumulator {
       const pageKey = memory.u32[slots / 4 + at] >>> 16;
       const end = pageEnd(slots, at, rowCount);
       if (pageKey !== this.#page.key) {
-        // The rest of a batch after a dense page will fill up with the next batch, however few rows it has now.
+        // The rest of a batch after a dense page will fill up with the next batch, however few rows it has
+        // now.
         const isRestAfterPage = this.#page.key >= 0 && end === rowCount;
         this.#closePage();
         const dense = isRestAfterPage ? at : nextDensePage(slots, at, rowCount, DENSE_PAGE_ROWS_MIN);

@@ -1,5 +1,5 @@
-// Slots to bitsets. A bitset covers one page: 65,536 bits, 8 KiB, slot & 0xffff is the bit. `nulls` is u8 per row (1 = no value), or 0
-// when no row is null. Rows are [from, to).
+// Slots to bitsets. A bitset covers one page: 65,536 bits, 8 KiB, slot & 0xffff is the bit. `nulls` is u8 per
+// row (1 = no value), or 0 when no row is null. Rows are [from, to).
 
 const PAGE_BITS: u32 = 16;
 const SMALL_KEYS: u32 = 4096;
@@ -59,8 +59,8 @@ export function pageEnd(slots: usize, from: u32, to: u32): u32 {
   return high;
 }
 
-// The first row from `from` on with which a page of at least `rowsMin` rows begins, else `to`. Slots ascend and row `from`
-// begins a page.
+// The first row from `from` on with which a page of at least `rowsMin` rows begins, else `to`. Slots ascend
+// and row `from` begins a page.
 export function nextDensePage(slots: usize, from: u32, to: u32, rowsMin: u32): u32 {
   while (from < to) {
     const last = from + rowsMin - 1;
@@ -72,7 +72,8 @@ export function nextDensePage(slots: usize, from: u32, to: u32, rowsMin: u32): u
   return to;
 }
 
-// Sets the bits of rows whose slots lie in one page. Neighbours often share a word, which is kept back until another one is needed.
+// Sets the bits of rows whose slots lie in one page. Neighbours often share a word, which is kept back until
+// another one is needed.
 export function setSlotBits(slots: usize, nulls: usize, from: u32, to: u32, bitset: usize): void {
   let word = bitset;
   let bits: u32 = 0;
@@ -90,9 +91,25 @@ export function setSlotBits(slots: usize, nulls: usize, from: u32, to: u32, bits
   store<u32>(word, load<u32>(word) | bits);
 }
 
-// Puts the code of each row's key, lookup[key], into the code column (u8[65536], CODE_NONE where absent) of the page; slots lie in one
-// page. Stops at the first row whose key has no code (4096 or larger, or CODE_NONE in the lookup) and returns it; returns `to` when it got
-// through. Plain stores, because a bit at a time each row would wait for the one before.
+// Sets the bits of rows whose slots lie anywhere: pages[slot >>> 16] is the bitset of the page, 0 where there
+// is none yet. Stops at the first row of a page without bitset and returns it; returns `to` when it got
+// through.
+export function setPagedSlotBits(slots: usize, nulls: usize, from: u32, to: u32, pages: usize): u32 {
+  for (let row = from; row < to; row++) {
+    if (nulls != 0 && load<u8>(nulls + (row as usize)) != 0) continue;
+    const slot = load<u32>(slots + ((row as usize) << 2));
+    const bitset = load<u32>(pages + ((slot >>> 16) << 2)) as usize;
+    if (bitset == 0) return row;
+    const word = bitset + (((slot & 0xffff) >> 5) << 2);
+    store<u32>(word, load<u32>(word) | (1 << (slot & 31)));
+  }
+  return to;
+}
+
+// Puts the code of each row's key, lookup[key], into the code column (u8[65536], CODE_NONE where absent) of
+// the page; slots lie in one page. Stops at the first row whose key has no code (4096 or larger, or CODE_NONE
+// in the lookup) and returns it; returns `to` when it got through. Plain stores, because a bit at a time each
+// row would wait for the one before.
 export function setKeyCodes(
   slots: usize,
   keys: usize,
