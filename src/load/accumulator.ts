@@ -116,17 +116,60 @@ export class ChunkAccumulator {
   /** The message. The accumulator is spent. */
   finish(): ChunkMessage {
     this.#closeRun();
+    this.#closeManyPage();
     for (const { many, filter } of this.#fields) if (many) filter?.closeRun(this.#writer, NO_RUN);
     const { fields, singleValued } = this.#options;
     return this.#writer.finish(fields, singleValued, this.#rowCount);
   }
 
+  /**
+   * All rows of `many` fields: page by page as long as slots ascend and pages are not too thin, then in any
+   * order.
+   */
   #addMany(rowCount: number, slots: Pointer, columns: readonly BatchColumn[]): void {
+    const { isAscending, pageEnd, memory } = this.#kernels;
+    const first = memory.u32[slots / 4];
+    const last = memory.u32[slots / 4 + rowCount - 1];
+    const pages = (last >>> 16) - (first >>> 16) + 1;
+    this.#isManyPaged &&=
+      rowCount >= (pages - 1) * MANY_PAGE_ROWS_MIN &&
+      first >= this.#manySlotMax &&
+      isAscending(slots, rowCount) === 1;
+    if (!this.#isManyPaged) {
+      this.#addManySparse(rowCount, slots, columns);
+      return;
+    }
+    this.#manySlotMax = last;
+    let at = 0;
+    while (at < rowCount) {
+      const pageKey = memory.u32[slots / 4 + at] >>> 16;
+      const end = pageEnd(slots, at, rowCount);
+      if (pageKey !== this.#manyPage.key) this.#closeManyPage();
+      this.#manyPage.key = pageKey;
+      for (let i = 0; i < columns.length; i++) {
+        const { many, filter } = this.#fields[i];
+        const { keys, nulls } = columns[i];
+        if (many) filter?.addPageRows(this.#writer, NO_RUN, slots, keys, nulls, at, end);
+      }
+      this.#manyPage.add(slots, at, end);
+      at = end;
+    }
+  }
+
+  #addManySparse(rowCount: number, slots: Pointer, columns: readonly BatchColumn[]): void {
     for (let i = 0; i < columns.length; i++) {
       const { many, filter } = this.#fields[i];
       const { keys, nulls } = columns[i];
-      if (many) filter?.addMany(this.#writer, slots, keys, nulls, rowCount);
+      if (many) filter?.addSparse(this.#writer, NO_RUN, slots, keys, nulls, 0, rowCount);
     }
+  }
+
+  #closeManyPage(): void {
+    const page = this.#manyPage;
+    if (page.key < 0) return;
+    const count = page.count();
+    for (const { many, filter } of this.#fields) if (many) filter?.closePage(page.key, count);
+    page.clear();
   }
 
   /** Sorts a batch by slot, keeps the last row of each slot, and gathers the columns in that order. */
