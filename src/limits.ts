@@ -109,3 +109,27 @@ export const BATCH_OPS_MAX = 4_000_000;
 
 /** Bytes of one batch as JSON text or encoded for the op log; more is the error BATCH_TOO_LARGE. */
 export const BATCH_BYTES_MAX = 64 * 1024 * 1024;
+
+/** Bytes of one op log record (one batch of ops) at most; a larger one is LOG_RECORD_TOO_LARGE. */
+export const LOG_RECORD_BYTES_MAX = 64 * 1024 * 1024;
+
+/** Bytes of an op log segment from which the next record starts a new one (`segmentBytesMax`); the unit of removal. */
+export const LOG_SEGMENT_BYTES_MAX_DEFAULT = 64 * 1024 * 1024;
+
+/** Bytes of records waiting for the op log's disk; more is LOG_OVERLOADED. Holds at least one record of any size. */
+export const LOG_QUEUE_BYTES_MAX = 128 * 1024 * 1024;
+
+/** Bytes of records from which the op log flushes without taking more waiting ones along, so that none waits long. */
+export const LOG_GROUP_BYTES_MAX = 16 * 1024 * 1024;
+
+/** Milliseconds that appends may be held back to share a flush (`flushDelayMs`); more is OPTION_INVALID. */
+export const LOG_FLUSH_DELAY_MS_MAX = 1000;
+
+/** Milliseconds after a failed write during which the op log refuses appends without trying the disk again. */
+export const LOG_RETRY_DELAY_MS = 1000;
+
+/** Bytes an op log reads or writes at a time: a multiple of its blocks. */
+export const LOG_WINDOW_BYTES = 1024 * 1024;
+
+/** Bytes of damaged op log ranges kept aside in all; of further ones only place and reason are kept. */
+export const LOG_QUARANTINE_BYTES_MAX = 1024 * 1024 * 1024;
