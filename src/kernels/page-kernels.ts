@@ -32,6 +32,11 @@ export interface PageKernels {
   /** ORs the rows into a bitset of one page; slots lie in one page. */
   setSlotBits(slots: Pointer, nulls: Pointer, from: number, to: number, bitset: Pointer): void;
   /**
+   * ORs rows of any page into `pages[slot >>> 16]`, the pointer of its bitset. Returns the first row whose
+   * page has none, else `to`.
+   */
+  setPagedSlotBits(slots: Pointer, nulls: Pointer, from: number, to: number, pages: Pointer): number;
+  /**
    * Code of each row's key, `lookup[key]`, into the code column of a page (u8[65536]); slots lie in one page.
    * Returns the first row whose key has no code, else `to`.
    */

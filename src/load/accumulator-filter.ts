@@ -11,10 +11,11 @@ import type { Kernels } from '../kernels/kernels.ts';
 import { BITSET_BYTES, CODE_NONE, SMALL_KEYS } from '../kernels/page-kernels.ts';
 import { PAGE_SLOTS } from '../limits.ts';
 import { ContainerStore } from './accumulator-containers.ts';
-import { KIND_BITMAPS, KIND_PRESENT } from './accumulator-message.ts';
+import { KIND_BITMAPS, KIND_PRESENT, NO_RUN } from './accumulator-message.ts';
 import type { MessageWriter } from './accumulator-output.ts';
 import { PageBits } from './accumulator-page-bits.ts';
 import { PairBuffer, type PairScratch } from './accumulator-pairs.ts';
+import { SlotPages } from './accumulator-slot-pages.ts';
 
 /** Distinct keys of a dense field: each costs a pass over 64 KiB per page, and pairs are faster beyond. */
 const CODES_MAX = 64;
@@ -37,6 +38,8 @@ export class FilterAccumulator {
   readonly #present: ContainerStore;
   /** The open page has pairs. */
   #hasPairs = false;
+  /** Only of a `many` field. */
+  readonly #slotPages: SlotPages | null;
   /** Every pair of the run is in `#present`. */
   #isPresentComplete = true;
 
@@ -50,11 +53,18 @@ export class FilterAccumulator {
     this.#presentBits = new PageBits(kernels, touched);
     this.#present = new ContainerStore(kernels);
     this.#isDense = !many;
+    this.#slotPages = many ? new SlotPages(kernels) : null;
     this.#bitset = memory.allocate(BITSET_BYTES);
     this.#lookup = memory.allocate(SMALL_KEYS);
     this.#codes = memory.allocate(PAGE_SLOTS);
     memory.u8.fill(CODE_NONE, this.#lookup, this.#lookup + SMALL_KEYS);
     memory.u8.fill(CODE_NONE, this.#codes, this.#codes + PAGE_SLOTS);
+  }
+
+  /** Rows of a `many` field, in any order. */
+  addMany(writer: MessageWriter, slots: Pointer, keys: Pointer, nulls: Pointer, rowCount: number): void {
+    this.#slotPages?.add(slots, nulls, rowCount);
+    this.#pairs.add(writer, NO_RUN, slots, keys, nulls, 0, rowCount);
   }
 
   /** Rows of many pages. */
@@ -115,7 +125,8 @@ export class FilterAccumulator {
   closeRun(writer: MessageWriter, run: number): void {
     this.#containers.writePart(writer, run, this.#field, KIND_BITMAPS, this.#keys);
     this.#pairs.writePart(writer, run);
-    if (this.#isPresentComplete) this.#present.writePart(writer, run, this.#field, KIND_PRESENT, [0]);
+    if (this.#slotPages !== null) this.#slotPages.writePart(writer, this.#field);
+    else if (this.#isPresentComplete) this.#present.writePart(writer, run, this.#field, KIND_PRESENT, [0]);
     else this.#present.clear();
     this.#isPresentComplete = true;
   }

@@ -39,8 +39,6 @@ export interface AccumulatorOptions {
 
 /** Rows of a page from which clearing and encoding its bitsets is cheaper than sorting pairs. */
 const DENSE_PAGE_ROWS_MIN = 256;
-/** Rows per page of `many` fields from which a bitset of them is worth its clearing and counting. */
-const MANY_PAGE_ROWS_MIN = 64;
 /** Pairs sorted together: so many that the keys of a usual chunk come in one part. */
 const PAIRS_MAX = 1 << 21;
 const PAIRS_MIN = 1 << 16;
@@ -66,12 +64,6 @@ export class ChunkAccumulator {
   #runSlotMax = -1;
   #runSlotCount = 0;
 
-  readonly #hasMany: boolean;
-  /** Rows of `many` fields have come page by page so far. */
-  #isManyPaged = true;
-  readonly #manyPage: TouchedPage;
-  #manySlotMax = 0;
-
   /**
    * Allocates what lives as long as the chunk, so construct it before taking a mark that is released between
    * batches.
@@ -79,24 +71,20 @@ export class ChunkAccumulator {
   constructor(kernels: Kernels, options: AccumulatorOptions) {
     this.#kernels = kernels;
     this.#options = options;
-    this.#hasMany = options.fields.some((field) => field.many);
     this.#touched = new ContainerStore(kernels);
     this.#page = new TouchedPage(kernels);
-    this.#manyPage = new TouchedPage(kernels);
     const filterCount = options.fields.filter((field) => field.filter).length;
     const pairsPerField = Math.floor(PAIRS_TOTAL / Math.max(1, filterCount));
     const scratch = new PairScratch(
       kernels,
       filterCount === 0 ? 0 : Math.min(PAIRS_MAX, Math.max(PAIRS_MIN, pairsPerField)),
     );
-    this.#fields = options.fields.map(({ filter, sort, many }, index) => {
-      const touched = many ? this.#manyPage.bitset : this.#page.bitset;
-      return {
-        many,
-        filter: filter ? new FilterAccumulator(kernels, scratch, touched, index, many) : null,
-        sort: sort ? new SortAccumulator(kernels, touched, index) : null,
-      };
-    });
+    const touched = this.#page.bitset;
+    this.#fields = options.fields.map(({ filter, sort, many }, index) => ({
+      many,
+      filter: filter ? new FilterAccumulator(kernels, scratch, touched, index, many) : null,
+      sort: sort ? new SortAccumulator(kernels, touched, index) : null,
+    }));
   }
 
   /**
@@ -106,7 +94,7 @@ export class ChunkAccumulator {
   addBatch(rowCount: number, slots: Pointer, columns: readonly BatchColumn[]): void {
     if (rowCount === 0) return;
     this.#rowCount += rowCount;
-    if (this.#hasMany) this.#addMany(rowCount, slots, columns);
+    this.#addMany(rowCount, slots, columns);
     if (!this.#options.singleValued) return;
     if (this.#kernels.isStrictlyAscending(slots, rowCount) === 1)
       this.#addAscending(rowCount, slots, columns);
@@ -116,60 +104,17 @@ export class ChunkAccumulator {
   /** The message. The accumulator is spent. */
   finish(): ChunkMessage {
     this.#closeRun();
-    this.#closeManyPage();
     for (const { many, filter } of this.#fields) if (many) filter?.closeRun(this.#writer, NO_RUN);
     const { fields, singleValued } = this.#options;
     return this.#writer.finish(fields, singleValued, this.#rowCount);
   }
 
-  /**
-   * All rows of `many` fields: page by page as long as slots ascend and pages are not too thin, then in any
-   * order.
-   */
   #addMany(rowCount: number, slots: Pointer, columns: readonly BatchColumn[]): void {
-    const { isAscending, pageEnd, memory } = this.#kernels;
-    const first = memory.u32[slots / 4];
-    const last = memory.u32[slots / 4 + rowCount - 1];
-    const pages = (last >>> 16) - (first >>> 16) + 1;
-    this.#isManyPaged &&=
-      rowCount >= (pages - 1) * MANY_PAGE_ROWS_MIN &&
-      first >= this.#manySlotMax &&
-      isAscending(slots, rowCount) === 1;
-    if (!this.#isManyPaged) {
-      this.#addManySparse(rowCount, slots, columns);
-      return;
-    }
-    this.#manySlotMax = last;
-    let at = 0;
-    while (at < rowCount) {
-      const pageKey = memory.u32[slots / 4 + at] >>> 16;
-      const end = pageEnd(slots, at, rowCount);
-      if (pageKey !== this.#manyPage.key) this.#closeManyPage();
-      this.#manyPage.key = pageKey;
-      for (let i = 0; i < columns.length; i++) {
-        const { many, filter } = this.#fields[i];
-        const { keys, nulls } = columns[i];
-        if (many) filter?.addPageRows(this.#writer, NO_RUN, slots, keys, nulls, at, end);
-      }
-      this.#manyPage.add(slots, at, end);
-      at = end;
-    }
-  }
-
-  #addManySparse(rowCount: number, slots: Pointer, columns: readonly BatchColumn[]): void {
     for (let i = 0; i < columns.length; i++) {
       const { many, filter } = this.#fields[i];
       const { keys, nulls } = columns[i];
-      if (many) filter?.addSparse(this.#writer, NO_RUN, slots, keys, nulls, 0, rowCount);
+      if (many) filter?.addMany(this.#writer, slots, keys, nulls, rowCount);
     }
-  }
-
-  #closeManyPage(): void {
-    const page = this.#manyPage;
-    if (page.key < 0) return;
-    const count = page.count();
-    for (const { many, filter } of this.#fields) if (many) filter?.closePage(page.key, count);
-    page.clear();
   }
 
   /** Sorts a batch by slot, keeps the last row of each slot, and gathers the columns in that order. */

@@ -4,7 +4,7 @@
 import { availableParallelism, totalmem } from 'node:os';
 import type { Reject } from '../csv/reject.ts';
 import { BitloomError } from '../errors.ts';
-import { CHUNK_LINES_DEFAULT, THREADS_MAX } from '../limits.ts';
+import { CHUNK_LINES_DEFAULT, LOAD_LABEL_CHARACTERS_MAX, THREADS_MAX } from '../limits.ts';
 
 export type LoadMode = 'replace' | 'merge';
 
@@ -25,6 +25,8 @@ export interface LoadOptions {
   chunkLines?: number;
   /** Bytes the load may use beyond the version being served. Default: half of the machine's memory. */
   memoryLimitBytes?: number;
+  /** Kept with the published version and told by `stats().lastLoad`, so that after a crash one knows whether it was. */
+  label?: string;
 }
 
 export type LoadPhase = 'plan' | 'scan' | 'merge' | 'publish' | 'done';
@@ -81,6 +83,7 @@ export interface LoadSettings {
   threads: number;
   chunkLines: number;
   memoryLimitBytes: number;
+  label: string | null;
 }
 
 const OPTION_NAMES: ReadonlySet<string> = new Set([
@@ -92,6 +95,7 @@ const OPTION_NAMES: ReadonlySet<string> = new Set([
   'threads',
   'chunkLines',
   'memoryLimitBytes',
+  'label',
 ]);
 
 /** Errors: OPTION_INVALID, naming the option, what it takes and what it got. */
@@ -120,6 +124,7 @@ export function resolveLoadOptions(options: LoadOptions): LoadSettings {
       1,
       Number.MAX_SAFE_INTEGER,
     ),
+    label: checkLabel(options.label ?? null),
   };
 }
 
@@ -130,6 +135,15 @@ export function resolveThreads(threads: number | undefined): number {
 function checkInteger(name: string, value: unknown, min: number, max: number): number {
   if (typeof value === 'number' && Number.isSafeInteger(value) && value >= min && value <= max) return value;
   throw invalidOption(`${name} is ${String(value)}`, `${name} takes a whole number from ${min} to ${max}`);
+}
+
+function checkLabel(label: unknown): string | null {
+  if (label === null || (typeof label === 'string' && label.length <= LOAD_LABEL_CHARACTERS_MAX))
+    return label;
+  throw invalidOption(
+    `label is ${JSON.stringify(label)?.slice(0, 100)}`,
+    `label takes a text of at most ${LOAD_LABEL_CHARACTERS_MAX} characters`,
+  );
 }
 
 function invalidOption(message: string, hint: string): BitloomError {

@@ -91,6 +91,21 @@ export function setSlotBits(slots: usize, nulls: usize, from: u32, to: u32, bits
   store<u32>(word, load<u32>(word) | bits);
 }
 
+// Sets the bits of rows whose slots lie anywhere: pages[slot >>> 16] is the bitset of the page, 0 where there
+// is none yet. Stops at the first row of a page without bitset and returns it; returns `to` when it got
+// through.
+export function setPagedSlotBits(slots: usize, nulls: usize, from: u32, to: u32, pages: usize): u32 {
+  for (let row = from; row < to; row++) {
+    if (nulls != 0 && load<u8>(nulls + (row as usize)) != 0) continue;
+    const slot = load<u32>(slots + ((row as usize) << 2));
+    const bitset = load<u32>(pages + ((slot >>> 16) << 2)) as usize;
+    if (bitset == 0) return row;
+    const word = bitset + (((slot & 0xffff) >> 5) << 2);
+    store<u32>(word, load<u32>(word) | (1 << (slot & 31)));
+  }
+  return to;
+}
+
 // Puts the code of each row's key, lookup[key], into the code column (u8[65536], CODE_NONE where absent) of
 // the page; slots lie in one page. Stops at the first row whose key has no code (4096 or larger, or CODE_NONE
 // in the lookup) and returns it; returns `to` when it got through. Plain stores, because a bit at a time each
