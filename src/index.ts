@@ -1,7 +1,7 @@
 /** The public API of the package. */
 
 export type { Reject } from './csv/reject.ts';
-export type { BitloomIndex, FieldStats, IndexStats, OpenOptions } from './engine/index-api.ts';
+export type { BitloomIndex, FieldStats, IndexStats, LastLoad, OpenOptions } from './engine/index-api.ts';
 export { openIndex } from './engine/open-index.ts';
 export { BitloomError, type ErrorData, type ErrorPlace, formatError } from './errors.ts';
 export type {

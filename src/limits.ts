@@ -133,3 +133,6 @@ export const LOG_WINDOW_BYTES = 1024 * 1024;
 
 /** Bytes of damaged op log ranges kept aside in all; of further ones only place and reason are kept. */
 export const LOG_QUARANTINE_BYTES_MAX = 1024 * 1024 * 1024;
+
+/** Characters of a load's `label`, which every later manifest carries; more is OPTION_INVALID. */
+export const LOAD_LABEL_CHARACTERS_MAX = 256;

@@ -18,7 +18,7 @@ import { LoadPool } from '../load/pool.ts';
 import { executeCount, executeQuery } from '../query/execute.ts';
 import type { Page, Query } from '../query/query.ts';
 import type { Where } from '../query/where.ts';
-import type { BitloomIndex, IndexStats, OpenOptions } from './index-api.ts';
+import type { BitloomIndex, IndexStats, LastLoad, OpenOptions } from './index-api.ts';
 
 export class Engine implements BitloomIndex {
   /** What the next load is read by; the current version keeps the one it was loaded with. */
@@ -26,6 +26,8 @@ export class Engine implements BitloomIndex {
   readonly #directory: IndexDirectory | null;
   readonly #readOnly: boolean;
   #current: BaseVersion;
+  /** Goes into every manifest, so that it is known for as long as its dump is. */
+  #lastLoad: LastLoad | null;
   #pool: LoadPool | null = null;
   #loading: { readonly cancel: AbortController; readonly ended: Promise<unknown> } | null = null;
   #closing: Promise<void> | null = null;
@@ -34,11 +36,13 @@ export class Engine implements BitloomIndex {
     definition: IndexDefinition,
     directory: IndexDirectory | null,
     current: BaseVersion,
+    lastLoad: LastLoad | null,
     readOnly: boolean,
   ) {
     this.#definition = definition;
     this.#directory = directory;
     this.#current = current;
+    this.#lastLoad = lastLoad;
     this.#readOnly = readOnly;
   }
 
@@ -48,7 +52,7 @@ export class Engine implements BitloomIndex {
     const readOnly = options.readOnly ?? false;
     if (options.directory === undefined) {
       if (given === null) throw definitionMissing('an index in memory');
-      return new Engine(given, null, emptyVersion(0, given), readOnly);
+      return new Engine(given, null, emptyVersion(0, given), null, readOnly);
     }
     const directory = await openDirectory(options.directory, { readOnly });
     try {
@@ -57,11 +61,12 @@ export class Engine implements BitloomIndex {
       if (latest === null) {
         if (given === null)
           throw definitionMissing(`${options.directory}, which holds no published version,`);
-        return new Engine(given, directory, emptyVersion(0, given), readOnly);
+        return new Engine(given, directory, emptyVersion(0, given), null, readOnly);
       }
       const stored = normaliseDefinition(latest.definition);
       const version = createVersion({ id: latest.id, definition: stored, segments: latest.segments });
-      return new Engine(given ?? stored, directory, version, readOnly);
+      const lastLoad = (latest.extra.lastLoad as LastLoad | undefined) ?? null;
+      return new Engine(given ?? stored, directory, version, lastLoad, readOnly);
     } catch (error) {
       await directory.close();
       throw error;
@@ -113,7 +118,10 @@ export class Engine implements BitloomIndex {
       fields[statistics.name] = { ...statistics, bytes };
       indexBytes += bytes;
     }
+    const { name, hash, tables } = this.#definition;
     const stats: IndexStats = {
+      definition: { name, hash, tables: Object.fromEntries(tables.map((table) => [table.name, table.hash])) },
+      lastLoad: this.#lastLoad,
       version: version.id,
       alive: version.aliveCount,
       fields,
@@ -156,10 +164,14 @@ export class Engine implements BitloomIndex {
       const segments = combineSegments(this.#definition, previous, staged);
       const version = createVersion({ id: previous.id + 1, definition: this.#definition, segments });
       signal.throwIfAborted();
-      await this.#directory?.publish({ id: version.id, definition: this.#definition, segments });
+      const report = reportOf(staged, version, performance.now() - startedAtMs);
+      const lastLoad = lastLoadOf(report, settings.label);
+      const extra = { lastLoad };
+      await this.#directory?.publish({ id: version.id, definition: this.#definition, segments, extra });
       this.#current = version;
+      this.#lastLoad = lastLoad;
       staged.progress.enter('done');
-      return reportOf(staged, version, performance.now() - startedAtMs);
+      return { ...report, durationMs: performance.now() - startedAtMs };
     } finally {
       staged.progress.stop();
     }
@@ -225,6 +237,10 @@ function reportOf(staged: StagedDump, version: BaseVersion, durationMs: number):
     alive: version.aliveCount,
     warnings: [],
   };
+}
+
+function lastLoadOf({ version, rows, rejectedRows, alive }: LoadReport, label: string | null): LastLoad {
+  return { label, version, rows, rejectedRows, alive };
 }
 
 function segmentBytes(segments: FieldSegments | undefined): number {

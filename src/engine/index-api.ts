@@ -27,7 +27,22 @@ export interface FieldStats extends FieldStatistics {
   readonly bytes: number;
 }
 
+/** The last dump that was published; what it says became durable in the same step as the dump. */
+export interface LastLoad {
+  /** The `label` that was given to `load`. */
+  readonly label: string | null;
+  /** Number of the version that it made. */
+  readonly version: number;
+  readonly rows: number;
+  readonly rejectedRows: number;
+  readonly alive: number;
+}
+
 export interface IndexStats {
+  /** What the next load is read by: the hash of the whole definition, and of each table. */
+  definition: { name: string; hash: string; tables: Record<string, string> };
+  /** Null when no dump was ever published. */
+  lastLoad: LastLoad | null;
   /** Number of the version being served; 0 before the first load. */
   version: number;
   alive: number;
