@@ -12,6 +12,7 @@ import { unionOfSlots } from '../index/slot-union.ts';
 import { KIND_BITMAPS, KIND_PAIRS, KIND_PRESENT, NO_RUN } from './accumulator-message.ts';
 import type { FieldMerge, FieldSource } from './merge.ts';
 import { orderByKey } from './merge-entries.ts';
+import { firstAbove, mergeAscending, sortUnique, withRoom } from './merge-lists.ts';
 import { bitmapKeysOf, bitmapsOf, pairsOf, partsOf, unionOf } from './merge-parts.ts';
 import { firstRuns } from './merge-runs.ts';
 import { SlotSet } from './merge-slot-set.ts';
@@ -19,6 +20,8 @@ import { SlotSet } from './merge-slot-set.ts';
 /** Slots of a key up to which they are gathered in a list; a longer one is united as bitmaps. */
 const GATHERED_SLOTS_MAX = 1 << 24;
 const GATHERED_SLOTS_MIN = 65_536;
+/** Slots of a key for each late one, from which it is worth merging the late ones in. */
+const LATE_SHARE = 8;
 /** Gathered slots out of order up to which sorting them beats uniting them page by page. */
 const SORTED_SLOTS_MAX = 4096;
 
@@ -173,6 +176,8 @@ class DirectoryMerge {
   #stretchFrom = 0;
   #stretchTo = 0;
   #gathered = borrowWords(GATHERED_SLOTS_MIN);
+  #late = borrowWords(GATHERED_SLOTS_MIN);
+  #united = borrowWords(GATHERED_SLOTS_MIN);
 
   constructor(directories: readonly Directory[], builder: FilterSegmentBuilder) {
     this.#directories = directories;
@@ -207,7 +212,8 @@ class DirectoryMerge {
       from = to;
     }
     this.#addStretch();
-    for (const words of [this.#keys, this.#directoryOf, this.#positionOf, this.#gathered]) returnWords(words);
+    const lists = [this.#gathered, this.#late, this.#united];
+    for (const words of [this.#keys, this.#directoryOf, this.#positionOf, ...lists]) returnWords(words);
     if (order !== null) returnWords(order);
   }
 
@@ -246,29 +252,45 @@ class DirectoryMerge {
       this.#addBitmaps(key, order, from, to);
       return;
     }
-    if (total > this.#gathered.length) {
-      returnWords(this.#gathered);
-      this.#gathered = borrowWords(total);
-    }
+    this.#gathered = withRoom(this.#gathered, total);
     const gathered = this.#gathered;
+    // Of each list the slots above all before it are appended; the others, of rows that came late, are put aside.
     let count = 0;
-    let isAscending = true;
+    let lateCount = 0;
     for (let i = from; i < to; i++) {
       const entry = order === null ? i : order[i];
       const { starts, slots, loss } = this.#directories[this.#directoryOf[entry]];
       const start = starts[this.#positionOf[entry]];
       const end = starts[this.#positionOf[entry] + 1];
-      const before = count;
-      count =
-        loss === null
-          ? copy(slots, start, end, gathered, count)
-          : copyKept(slots, start, end, setOf(loss), gathered, count);
-      if (before > 0 && count > before && gathered[before] <= gathered[before - 1]) isAscending = false;
+      const split = count === 0 ? start : firstAbove(slots, start, end, gathered[count - 1]);
+      if (split > start) {
+        this.#late = withRoom(this.#late, lateCount + split - start);
+        lateCount = take(slots, start, split, loss, this.#late, lateCount);
+      }
+      count = take(slots, split, end, loss, gathered, count);
     }
-    if (isAscending) this.#builder.addSlots(key, gathered, 0, count);
-    else if (count > SORTED_SLOTS_MAX)
-      this.#builder.addBitmap(key, unionOfSlots(gathered.subarray(0, count)));
-    else this.#builder.addSlots(key, gathered, 0, sortUnique(gathered, count));
+    if (lateCount * LATE_SHARE <= count) this.#addNearlyOrdered(key, count, lateCount);
+    else this.#addUnordered(key, count, lateCount);
+  }
+
+  #addNearlyOrdered(key: number, count: number, lateCount: number): void {
+    if (lateCount === 0) {
+      this.#builder.addSlots(key, this.#gathered, 0, count);
+      return;
+    }
+    const lateUnique = sortUnique(this.#late, lateCount);
+    this.#united = withRoom(this.#united, count + lateUnique);
+    const united = mergeAscending(this.#gathered, count, this.#late, lateUnique, this.#united);
+    this.#builder.addSlots(key, this.#united, 0, united);
+  }
+
+  #addUnordered(key: number, count: number, lateCount: number): void {
+    const gathered = this.#gathered;
+    gathered.set(this.#late.subarray(0, lateCount), count);
+    const total = count + lateCount;
+    if (total > SORTED_SLOTS_MAX) {
+      this.#builder.addBitmap(key, unionOfSlots(gathered.subarray(0, total)));
+    } else this.#builder.addSlots(key, gathered, 0, sortUnique(gathered, total));
   }
 
   /** Slots of the entries together, Infinity when one of them is a bitmap. */
@@ -304,6 +326,19 @@ function setOf(loss: Loss): SlotSet {
   return loss.set;
 }
 
+/** Copies slots[start … end) that are not lost to target from `at` on and returns the end. */
+function take(
+  slots: Uint32Array,
+  start: number,
+  end: number,
+  loss: Loss | null,
+  target: Uint32Array,
+  at: number,
+): number {
+  if (loss === null) return copy(slots, start, end, target, at);
+  return copyKept(slots, start, end, setOf(loss), target, at);
+}
+
 /** Copies slots[start … end) to target from `at` on and returns the end. */
 function copy(slots: Uint32Array, start: number, end: number, target: Uint32Array, at: number): number {
   const shift = at - start;
@@ -322,12 +357,4 @@ function copyKept(
   let next = at;
   for (let i = start; i < end; i++) if (!lost.has(slots[i])) target[next++] = slots[i];
   return next;
-}
-
-/** Sorts the first `count` slots and drops repetitions; returns how many remain. */
-function sortUnique(slots: Uint32Array, count: number): number {
-  slots.subarray(0, count).sort();
-  let kept = 0;
-  for (let i = 0; i < count; i++) if (kept === 0 || slots[i] !== slots[kept - 1]) slots[kept++] = slots[i];
-  return kept;
 }
