@@ -47,7 +47,7 @@ export class LogTail {
   #nextSequence: number;
   #nextSequenceDurable: number;
   /** Framed bytes that are not written yet: `#frames` up to `#framedBytes`, to go to `#writeOffset` of the file. */
-  readonly #frames = Buffer.alloc(LOG_WINDOW_BYTES);
+  #frames = Buffer.alloc(0);
   #framedBytes = 0;
   #writeOffset = 0;
   /** End of the last framed record. */
@@ -81,6 +81,7 @@ export class LogTail {
 
   /** Writes and flushes the records. When it throws, call `repair` before the next; `isDurable` tells which are safe. */
   async append(records: readonly PendingRecord[]): Promise<void> {
+    if (this.#frames.length === 0) this.#frames = Buffer.allocUnsafeSlow(LOG_WINDOW_BYTES);
     for (const record of records) {
       const file = await this.#fileForNextRecord();
       await this.#frame(file, record.payload);
