@@ -34,10 +34,11 @@ export class ByteWriter {
     this.#at = this.#bytes.writeDoubleLE(value, this.#at);
   }
 
-  /** UTF-8, without its length. */
-  text(text: string): void {
-    // A UTF-16 unit takes three bytes at most.
-    this.#reserve(text.length * 3);
+  /** Bytes of the text as UTF-8, and with `isCounted` before them their number. */
+  text(text: string, isCounted = true): void {
+    const byteCount = Buffer.byteLength(text);
+    if (isCounted) this.varint(byteCount);
+    this.#reserve(byteCount);
     this.#at += this.#bytes.write(text, this.#at);
   }
 

@@ -11,7 +11,7 @@
  *   counts: entities, their ops, queryOpSets, ops inside of queryOpSets
  *   entities: ops * 4 + 2 (has a source) + 1 (alive); difference of the slot to the one before, zigzag; source
  *   ops, those inside of queryOpSets last: index into the fields used * 8 + kind; of set, add and remove the value
- *   queryOpSets: ops inside; bytes of the `where` plus 1 and its JSON, or 0 for null
+ *   queryOpSets: ops inside; bytes of the JSON of `where`, JSON
  */
 import type { FieldDefinition, FieldType, IndexDefinition } from '../config/definition.ts';
 import { BitloomError } from '../errors.ts';
@@ -45,7 +45,7 @@ const META_COUNTS = ['cursor', 'maxId', 'lagRows'] as const;
 /** @throws BitloomError BATCH_TOO_LARGE */
 export function encodeBatch(batch: OpBatch): Uint8Array {
   const writer = new ByteWriter(1024 + batch.entityCount * 8 + batch.kinds.length * 4);
-  writer.text(MAGIC);
+  writer.text(MAGIC, false);
   writer.byte(FORMAT_VERSION);
   const localIndexes = writeFields(writer, batch);
   writeTexts(writer, batch.strings);
@@ -60,8 +60,7 @@ export function encodeBatch(batch: OpBatch): Uint8Array {
   writeOps(writer, batch, localIndexes);
   for (const { whereText, opStart, opEnd } of batch.queries) {
     writer.varint(opEnd - opStart);
-    writer.varint(whereText === null ? 0 : Buffer.byteLength(whereText) + 1);
-    if (whereText !== null) writer.text(whereText);
+    writer.text(whereText ?? 'null');
   }
   const bytes = writer.finish();
   if (bytes.length <= BATCH_BYTES_MAX) return bytes;
@@ -131,7 +130,6 @@ function writeFields(writer: ByteWriter, batch: OpBatch): Uint16Array {
   const used = fields.filter((_, index) => isUsed[index] === 1);
   writer.varint(used.length);
   for (const { name, type, many } of used) {
-    writer.varint(Buffer.byteLength(name));
     writer.text(name);
     writer.byte(FIELD_TYPES.indexOf(type) + (many ? MANY : 0));
   }
@@ -162,7 +160,7 @@ function readFields(reader: ByteReader, definition: IndexDefinition): Uint16Arra
 function writeTexts(writer: ByteWriter, texts: readonly string[]): void {
   writer.varint(texts.length);
   for (const text of texts) writer.varint(Buffer.byteLength(text));
-  for (const text of texts) writer.text(text);
+  for (const text of texts) writer.text(text, false);
 }
 
 function readTexts(reader: ByteReader): string[] {
@@ -184,7 +182,6 @@ function writeMeta(writer: ByteWriter, meta: BatchMeta | null): void {
     if (meta[name] !== undefined) bits |= 2 << index;
   });
   writer.byte(bits);
-  writer.varint(Buffer.byteLength(meta.source));
   writer.text(meta.source);
   for (const name of META_COUNTS) {
     const value = meta[name];
@@ -240,10 +237,9 @@ function readEntities(reader: ByteReader, entityCount: number, directOps: number
       entitySources[entity] = source + 1;
     }
     opStart += head >>> 2;
-    if (opStart > directOps) throw reader.corrupt('the entities have more ops than there are');
     opStarts[entity + 1] = opStart;
   }
-  if (opStart !== directOps) throw reader.corrupt('ops belong to no entity');
+  if (opStart !== directOps) throw reader.corrupt('the entities have more or fewer ops than there are');
   return { slots, flags, entitySources, opStarts };
 }
 
@@ -319,14 +315,13 @@ function readQueries(
   let opStart = directOps;
   for (let index = 0; index < queryCount; index++) {
     const opEnd = opStart + reader.varint();
-    if (opEnd > end) throw reader.corrupt('the queryOpSets have more ops than there are');
-    const bytesPlusOne = reader.varint();
-    const whereText = bytesPlusOne === 0 ? null : reader.text(bytesPlusOne - 1);
+    const text = reader.text(reader.varint());
+    const whereText = text === 'null' ? null : text;
     const clause = whereText === null ? null : clauseOf(reader, definition, whereText);
     queries.push({ whereText, clause, opStart, opEnd });
     opStart = opEnd;
   }
-  if (opStart !== end) throw reader.corrupt('ops belong to no queryOpSet');
+  if (opStart !== end) throw reader.corrupt('the queryOpSets have more or fewer ops than there are');
   return queries;
 }
 

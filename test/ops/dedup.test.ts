@@ -131,6 +131,12 @@ describe('what is dropped', () => {
     ).toEqual([{ slot: 1, alive: true, ops: [set('level', 1)] }]);
   });
 
+  test('an alive that a delete ends', () => {
+    expect(deduped([{ slot: 1, alive: true, ops: [set('level', 1), DELETE] }])).toEqual([
+      { slot: 1, ops: [DELETE] },
+    ]);
+  });
+
   test('but not the alive of an entity whose ops are gone', () => {
     const stream: Entity[] = [
       { slot: 1, alive: true, ops: [add('tags', 1)] },

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { BitloomError } from '../../src/errors.ts';
-import { BATCH_ENTITIES_MAX, BATCH_OPS_MAX, WHERE_DEPTH_MAX } from '../../src/limits.ts';
+import { BATCH_BYTES_MAX, BATCH_ENTITIES_MAX, BATCH_OPS_MAX, WHERE_DEPTH_MAX } from '../../src/limits.ts';
 import { ENTITY_ALIVE, OP_ADD, OP_CLEAR, OP_DELETE, OP_QUERY, OP_REMOVE, OP_SET } from '../../src/ops/op.ts';
 import { parseBatch, parseBatchText } from '../../src/ops/parse-batch.ts';
 import { definition, entitiesOf } from './stream.ts';
@@ -144,7 +144,7 @@ describe('resolved', () => {
 });
 
 describe('refused entities', () => {
-  const good = { slot: 1, ops: [] };
+  const good = { slot: 1, ops: [{ op: 'set', field: 'level', value: 1 }] };
 
   test.each<[unknown, string, string]>([
     [null, 'ENTITY_INVALID', 'ops[1]: expected an object, got null'],
@@ -312,6 +312,19 @@ describe('refused entities', () => {
     expect(batch).toEqual(parseBatch({ ops: [entities[0], entities[2]] }, definition).batch);
   });
 
+  test('texts of a refused entity are met anew', () => {
+    const withTexts = (slot: number, source: string, ...values: string[]) => ({
+      slot,
+      source,
+      ops: values.map((value) => ({ op: 'set', field: 'kind', value })),
+    });
+    const gone = withTexts(-1, 'gone', 'a', 'b');
+    const refusedLate = { ...gone, slot: 1, ops: [...gone.ops, {}] };
+    const kept = [withTexts(2, 'kept', 'c', 'b'), withTexts(3, 'gone', 'a')];
+    const { batch } = parseBatch({ ops: [refusedLate, ...kept] }, definition);
+    expect(entitiesOf(batch)).toEqual(kept);
+  });
+
   test('the first reason of each, ascending', () => {
     const bad = { slot: -1, ops: 7 };
     const { refused } = parseBatch({ ops: [bad, good, bad] }, definition);
@@ -399,6 +412,11 @@ describe('refused batches', () => {
     const ops = Array.from({ length: BATCH_ENTITIES_MAX + 1 }, (_, slot) => ({ slot, ops: [] }));
     expect(errorOf(() => parseBatch({ ops }, definition)).code).toBe('BATCH_TOO_LARGE');
     expect(parseBatch({ ops: ops.slice(1) }, definition).batch.entityCount).toBe(BATCH_ENTITIES_MAX);
+  });
+
+  test('more bytes than a batch may have', () => {
+    const text = `{"ops":[]}${' '.repeat(BATCH_BYTES_MAX)}`;
+    expect(errorOf(() => parseBatchText(text, definition)).code).toBe('BATCH_TOO_LARGE');
   });
 
   test('more ops than a batch may have', () => {
