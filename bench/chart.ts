@@ -83,9 +83,10 @@ function groupOf(report: BenchReport, rows: number, subject: string): Group[] {
     const label = `${peer.name}, ${threadsText(threads)}`;
     bars.push({ label, rowsPerSecond: peer.rowsPerSecond, own: false });
   }
-  const naive = subject === 'images' ? report.naive.find((each) => each.rows === rows) : undefined;
-  if (naive !== undefined) {
-    bars.push({ label: 'csv-parse, Maps of Sets', rowsPerSecond: naive.rowsPerSecond, own: false });
+  const others = subject === 'images' ? report.others.filter((each) => each.rows === rows) : [];
+  for (const other of others) {
+    const label = `${other.name}, ${threadsText(other.threads)}`;
+    bars.push({ label, rowsPerSecond: other.rowsPerSecond, own: false });
   }
   return [{ title: `${subject}.csv, ${loadedRows.toLocaleString('en-US')} rows`, bars }];
 }

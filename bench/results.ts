@@ -14,14 +14,16 @@ export type BenchPart = (typeof BENCH_PARTS)[number];
 export interface BenchResults {
   readonly kernels: readonly KernelResult[];
   readonly loads: readonly { readonly rows: number; readonly load: LoadResult }[];
-  /** csv-parse into Maps of Sets, images.csv alone, once. */
-  readonly naive: readonly NaiveResult[];
+  /** Further ways to take in images.csv, measured by themselves. */
+  readonly others: readonly OtherResult[];
   readonly memory: readonly MemoryResult[];
   readonly queries: readonly { readonly rows: number; readonly queries: readonly QueryResult[] }[];
 }
 
-export interface NaiveResult {
+export interface OtherResult {
   readonly rows: number;
+  readonly name: string;
+  readonly threads: number;
   readonly wallMs: number;
   readonly rowsPerSecond: number;
 }
@@ -45,7 +47,7 @@ export function reportOfRows(report: BenchReport, rows: number): BenchReport {
   return {
     ...report,
     loads: report.loads.filter((each) => each.rows === rows),
-    naive: report.naive.filter((each) => each.rows === rows),
+    others: report.others.filter((each) => each.rows === rows),
     queries: report.queries.filter((each) => each.rows === rows),
   };
 }

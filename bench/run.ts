@@ -11,10 +11,11 @@ import { type BenchDump, filesOf, prepareDump } from './dump.ts';
 import { type KernelResult, measureKernels } from './kernels.ts';
 import { describeCase, LOAD_CASES, type LoadResult, measureLoad, perSecond } from './load.ts';
 import { describeMachine } from './machine.ts';
+import { summarise } from './measure.ts';
 import { type MemoryResult, measureMemory } from './memory.ts';
 import { DuckdbPeer, loadNaively } from './peers.ts';
 import { measureQueries, type QueryResult } from './query.ts';
-import { BENCH_PARTS, type BenchPart, type BenchReport, type NaiveResult, reportOfRows } from './results.ts';
+import { BENCH_PARTS, type BenchPart, type BenchReport, type OtherResult, reportOfRows } from './results.ts';
 import { compareWithTargets } from './targets.ts';
 
 export interface BenchOptions {
@@ -73,13 +74,13 @@ export async function runBench(options: BenchOptions): Promise<BenchReport> {
 interface Measured {
   kernels: KernelResult[];
   loads: { rows: number; load: LoadResult }[];
-  naive: NaiveResult[];
+  others: OtherResult[];
   memory: MemoryResult[];
   queries: { rows: number; queries: QueryResult[] }[];
 }
 
 class BenchRun {
-  readonly results: Measured = { kernels: [], loads: [], naive: [], memory: [], queries: [] };
+  readonly results: Measured = { kernels: [], loads: [], others: [], memory: [], queries: [] };
   readonly #options: BenchOptions;
   readonly #directory: string;
   readonly #parts: ReadonlySet<BenchPart>;
@@ -99,7 +100,7 @@ class BenchRun {
       await this.#withDump(size, async (dump) => {
         if (size === rowsMost && this.#parts.has('kernels')) await this.#measureKernels(dump);
         if (this.#parts.has('load')) await this.#measureLoads(dump);
-        if (this.#parts.has('peers')) await this.#measureNaive(dump);
+        if (this.#parts.has('peers')) await this.#measureOthers(dump);
         if (this.#parts.has('query')) await this.#measureQueries(dump);
         if (this.#parts.has('load')) await this.#measureMemory(dump);
       });
@@ -136,11 +137,25 @@ class BenchRun {
     }
   }
 
-  async #measureNaive(dump: BenchDump): Promise<void> {
-    this.#say(`${dump.rows} rows: csv-parse`);
+  async #measureOthers(dump: BenchDump): Promise<void> {
     const [images] = filesOf(dump, ['images']);
-    const wallMs = await loadNaively(images);
-    this.results.naive.push({ rows: dump.rows, wallMs, rowsPerSecond: perSecond(dump.rows, wallMs) });
+    this.#say(`${dump.rows} rows: csv-parse`);
+    this.#addOther(dump, 'csv-parse, Maps of Sets', 1, await loadNaively(images));
+    this.#say(`${dump.rows} rows: DuckDB in any order`);
+    const peer = await DuckdbPeer.open(this.#threadsMost, { ordered: false });
+    if (peer === null) return;
+    try {
+      const samples: number[] = [];
+      for (let load = 0; load <= this.#options.repeats; load++) samples.push(await peer.load([images]));
+      // The first one warms up.
+      this.#addOther(dump, peer.name, this.#threadsMost, summarise(samples.slice(1)).median);
+    } finally {
+      peer.close();
+    }
+  }
+
+  #addOther({ rows }: BenchDump, name: string, threads: number, wallMs: number): void {
+    this.results.others.push({ rows, name, threads, wallMs, rowsPerSecond: perSecond(rows, wallMs) });
   }
 
   async #measureMemory(dump: BenchDump): Promise<void> {

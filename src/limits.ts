@@ -45,13 +45,16 @@ export const THREADS_MAX = 256;
 export const CHUNK_BYTES_MIN = 1024 * 1024;
 
 /** Chunks per thread that a file is cut into, so that threads finish together. */
-export const CHUNKS_PER_THREAD = 4;
+export const CHUNKS_PER_THREAD = 2;
 
 /** Rejected rows kept in the report of a load; `rejectsFile` gets all of them. */
 export const REPORT_REJECTS_MAX = 100;
 
 /** Milliseconds between two progress reports within a phase. */
 export const PROGRESS_INTERVAL_MS = 100;
+
+/** MiB of young objects in a worker thread: what a chunk leaves behind then dies young, and collections stay rare. */
+export const WORKER_YOUNG_GENERATION_MB = 16;
 
 /** Milliseconds an idle worker thread is kept for the next load. */
 export const WORKER_IDLE_MS = 30_000;
@@ -136,3 +139,51 @@ export const LOG_QUARANTINE_BYTES_MAX = 1024 * 1024 * 1024;
 
 /** Characters of a load's `label`, which every later manifest carries; more is OPTION_INVALID. */
 export const LOAD_LABEL_CHARACTERS_MAX = 256;
+
+/** Dumps in the registry of a server, ended ones included; more is DUMPS_TOO_MANY. Each change writes all of them. */
+export const DUMPS_KEPT_MAX = 1000;
+
+/** Bytes of a request body other than a batch of ops; more is BODY_TOO_LARGE. A `where` at its own limits is smaller. */
+export const REQUEST_BODY_BYTES_MAX = 1024 * 1024;
+
+/** Nesting of a JSON request body; deeper is REQUEST_INVALID. A `where` at WHERE_DEPTH_MAX needs some 70 levels. */
+export const JSON_DEPTH_MAX = 128;
+
+/** Batches that a server works on at a time; more is SERVER_OVERLOADED (429), and the sender keeps its batch. */
+export const BATCHES_IN_FLIGHT_MAX = 256;
+
+/** Bytes of these batches; more is SERVER_OVERLOADED (429). Holds a few of the largest, so that memory stays bounded. */
+export const BATCHES_IN_FLIGHT_BYTES_MAX = 256 * 1024 * 1024;
+
+/** Queries and counts that a server works on at a time; more is SERVER_OVERLOADED (429) instead of a long wait. */
+export const QUERIES_IN_FLIGHT_MAX = 256;
+
+/** Connections of a server; further ones are closed at once. */
+export const CONNECTIONS_MAX = 4096;
+
+/** Milliseconds after which a request that is not answered gets REQUEST_TIMEOUT (`--request-timeout`). */
+export const REQUEST_TIMEOUT_MS_DEFAULT = 30_000;
+
+/** Seconds in `Retry-After` of an answer that asks to try again. */
+export const RETRY_AFTER_SECONDS = 1;
+
+/** Milliseconds that a read waits for the position in `after` when it does not say (`waitMs`). */
+export const POSITION_WAIT_MS_DEFAULT = 5_000;
+
+/** Milliseconds between two questions of the server to its engine thread. */
+export const HEARTBEAT_INTERVAL_MS = 1_000;
+
+/** Milliseconds without an answer of the engine thread from which the server is not ready. */
+export const HEARTBEAT_LATE_MS = 5_000;
+
+/** Milliseconds without an answer from which it is not live: longer than anything the engine does at a stretch. */
+export const HEARTBEAT_LOST_MS = 60_000;
+
+/** Characters of an access token at least; a shorter one is OPTION_INVALID. */
+export const TOKEN_CHARACTERS_MIN = 16;
+
+/** Sources whose progress a server tells apart; further ones count together, so that names cannot fill its memory. */
+export const SOURCES_TRACKED_MAX = 1000;
+
+/** Rejected rows that the state of a dump tells; `rejectedRows` counts all. */
+export const DUMP_REJECTS_TOLD_MAX = 10;

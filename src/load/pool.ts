@@ -4,7 +4,7 @@
  */
 import { Piscina } from 'piscina';
 import { BitloomError, errorFromData } from '../errors.ts';
-import { WORKER_IDLE_MS } from '../limits.ts';
+import { WORKER_IDLE_MS, WORKER_YOUNG_GENERATION_MB } from '../limits.ts';
 import { threadEntry } from '../thread-entry.ts';
 import type { Outcome, PoolResults, PoolTask } from './chunk-messages.ts';
 
@@ -23,6 +23,7 @@ export class LoadPool {
       maxThreads: threads,
       idleTimeout: WORKER_IDLE_MS,
       recordTiming: false,
+      resourceLimits: { maxYoungGenerationSizeMb: WORKER_YOUNG_GENERATION_MB },
     });
     // A thread that cannot even start belongs to no task: the pool only says so here, and its task would wait for ever.
     this.#piscina.on('error', (cause) => {
