@@ -13,7 +13,8 @@
  * value is removed becomes a clear), on a many field a clear leaves nothing to remove.
  *
  * Only a queryOpSet reads, and it may read and write any slot. So it is a barrier: an op before it is never dropped for
- * one after it, and queryOpSets are never dropped, merged or moved, except those that can do nothing. A delete is no
+ * one after it, and queryOpSets are never dropped, merged or moved, except those that can do nothing. The ops inside of
+ * one are a stretch of their own, for they go to every match one after the other with nothing in between. A delete is no
  * barrier: it fixes what came before, and what comes after is judged without it, so a slot that is created again keeps
  * its new values.
  *

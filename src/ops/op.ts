@@ -54,7 +54,8 @@ export interface Batch {
   meta?: BatchMeta;
 }
 
-/** The kinds of a resolved op. The numbers stand in encoded batches and never change. */
+// The kinds of a resolved op. The numbers stand in encoded batches and never change.
+
 /** Single-valued fields only: the value is the only one. */
 export const OP_SET = 0;
 /** No value. */
@@ -74,8 +75,8 @@ export const ENTITY_ALIVE = 1;
 /**
  * A batch of checked entities as parallel arrays, immutable by convention.
  *
- * Entity e is (slots, flags, entitySources)[e] and the ops from opStarts[e] to opStarts[e + 1]. Op i is (kinds, fieldIndexes,
- * values)[i]. Rows from opStarts[entityCount] on are the ops inside of queryOpSets, in ranges named by `queries`.
+ * Entity e is (slots, flags, entitySources)[e] and the ops from opStarts[e] up to opStarts[e + 1]. Op i is
+ * (kinds, fieldIndexes, values)[i]. Rows from opStarts[entityCount] on are the ops inside of queryOpSets, in ranges named by `queries`.
  */
 export interface OpBatch {
   /** The fields of the definition, which the field indexes count. */
@@ -94,7 +95,10 @@ export interface OpBatch {
   readonly kinds: Uint8Array;
   /** Index into `fields`; 0 where an op has none. */
   readonly fieldIndexes: Uint16Array;
-  /** Of set, add and remove: the key (src/index/key.ts); for a string field the index into `strings`. Of query: the index into `queries`. Else 0. */
+  /**
+   * Of set, add and remove the key (src/index/key.ts), for a string field the index into `strings`; of query the index
+   * into `queries`; else 0.
+   */
   readonly values: Uint32Array;
 
   /** Values of string fields, each distinct text once. After dedup some may be without an op. */
