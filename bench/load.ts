@@ -63,8 +63,8 @@ export const LOAD_CASES: readonly LoadCase[] = [
   { subject: 'dump', pool: 'cold', durable: false },
 ];
 
-/** Unmeasured loads before the warm ones: the compilers of the worker threads need a few. */
-const WARM_LOADS = 5;
+/** Unmeasured loads before the warm ones: the compilers of the worker threads need some. */
+const WARM_LOADS = 10;
 const TABLES = ['images', 'tags', 'tools'];
 
 export async function measureLoad(which: LoadCase, settings: LoadSettings): Promise<LoadResult> {

@@ -1,8 +1,8 @@
 /** Peak memory of loading a whole dump, in a process of its own, threads and all: what other work left behind is not in it. */
 import { fork } from 'node:child_process';
 import { once } from 'node:events';
-import { fileURLToPath } from 'node:url';
 import { BitloomError } from '../src/errors.ts';
+import { childFile } from './child-file.ts';
 import type { BenchDump } from './dump.ts';
 
 export interface MemoryResult {
@@ -24,14 +24,9 @@ interface ChildMessage {
   readonly indexBytes: number;
 }
 
-/** From the sources that of the last build: a loader of TypeScript would take part in what is measured. */
-const CHILD_FILE = import.meta.url.endsWith('.ts')
-  ? new URL('../dist/bench/memory-child.js', import.meta.url)
-  : new URL('./memory-child.js', import.meta.url);
-
 export async function measureMemory(dump: BenchDump, threads: number): Promise<MemoryResult> {
   const pairs = dump.files.map(({ table, path }) => `${table}=${path}`);
-  const child = fork(fileURLToPath(CHILD_FILE), [dump.definition, String(threads), ...pairs], {
+  const child = fork(childFile('memory-child'), [dump.definition, String(threads), ...pairs], {
     execArgv: [],
   });
   let message: ChildMessage | null = null;

@@ -7,6 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { BitloomError } from '../src/errors.ts';
 import { drawLoadChart } from './chart.ts';
+import { DuckdbProcess } from './duckdb-process.ts';
 import { type BenchDump, filesOf, prepareDump } from './dump.ts';
 import { type KernelResult, measureKernels } from './kernels.ts';
 import { describeCase, LOAD_CASES, type LoadResult, measureLoad, perSecond } from './load.ts';
@@ -127,13 +128,18 @@ class BenchRun {
   async #measureLoads(dump: BenchDump): Promise<void> {
     const { threads, repeats } = this.#options;
     for (const threadCount of threads) {
-      await this.#withPeer(threadCount, async (peer) => {
+      const peer = this.#parts.has('peers')
+        ? await DuckdbProcess.open({ threads: threadCount, ordered: true })
+        : null;
+      try {
         for (const which of LOAD_CASES) {
           this.#say(`${dump.rows} rows, ${threadCount} threads: load ${describeCase(which)}`);
           const settings = { dump, threads: threadCount, repeats, peer, directory: this.#directory };
           this.results.loads.push({ rows: dump.rows, load: await measureLoad(which, settings) });
         }
-      });
+      } finally {
+        await peer?.close();
+      }
     }
   }
 
@@ -142,7 +148,7 @@ class BenchRun {
     this.#say(`${dump.rows} rows: csv-parse`);
     this.#addOther(dump, 'csv-parse, Maps of Sets', 1, await loadNaively(images));
     this.#say(`${dump.rows} rows: DuckDB in any order`);
-    const peer = await DuckdbPeer.open(this.#threadsMost, { ordered: false });
+    const peer = await DuckdbProcess.open({ threads: this.#threadsMost, ordered: false });
     if (peer === null) return;
     try {
       const samples: number[] = [];
@@ -150,7 +156,7 @@ class BenchRun {
       // The first one warms up.
       this.#addOther(dump, peer.name, this.#threadsMost, summarise(samples.slice(1)).median);
     } finally {
-      peer.close();
+      await peer.close();
     }
   }
 
@@ -164,20 +170,14 @@ class BenchRun {
   }
 
   async #measureQueries(dump: BenchDump): Promise<void> {
-    await this.#withPeer(this.#threadsMost, async (peer) => {
+    const peer = this.#parts.has('peers') ? await DuckdbPeer.open(this.#threadsMost) : null;
+    try {
       this.#say(`${dump.rows} rows: load for the queries`);
       await peer?.load(dump.files);
       const queries = await measureQueries(dump, this.#threadsMost, peer, (name) =>
         this.#say(`${dump.rows} rows: query ${name}`),
       );
       this.results.queries.push({ rows: dump.rows, queries });
-    });
-  }
-
-  async #withPeer(threads: number, use: (peer: DuckdbPeer | null) => Promise<void>): Promise<void> {
-    const peer = this.#parts.has('peers') ? await DuckdbPeer.open(threads) : null;
-    try {
-      await use(peer);
     } finally {
       peer?.close();
     }
