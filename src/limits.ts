@@ -119,6 +119,9 @@ export const LOG_RECORD_BYTES_MAX = 64 * 1024 * 1024;
 /** Bytes of an op log segment from which the next record starts a new one (`segmentBytesMax`); the unit of removal. */
 export const LOG_SEGMENT_BYTES_MAX_DEFAULT = 64 * 1024 * 1024;
 
+/** The most that `segmentBytesMax` takes, so that offsets in a segment fit 32 bits; more is OPTION_INVALID. */
+export const LOG_SEGMENT_BYTES_MAX = 1024 * 1024 * 1024;
+
 /** Bytes of records waiting for the op log's disk; more is LOG_OVERLOADED. Holds at least one record of any size. */
 export const LOG_QUEUE_BYTES_MAX = 128 * 1024 * 1024;
 
@@ -187,3 +190,6 @@ export const SOURCES_TRACKED_MAX = 1000;
 
 /** Rejected rows that the state of a dump tells; `rejectedRows` counts all. */
 export const DUMP_REJECTS_TOLD_MAX = 10;
+
+/** Bitmaps of changed values that a field keeps at hand; more are made again when asked for. Each may be a copy. */
+export const VIEWS_KEPT_MAX = 256;

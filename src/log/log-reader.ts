@@ -84,11 +84,11 @@ async function takeDamage(
   store: SegmentStore,
   file: LogFile,
   segment: LogSegment,
-  { kind: _, ...damage }: DecodedDamage,
+  damage: DecodedDamage,
   position: LogPosition,
 ): Promise<void> {
   if (damage.lostFrom <= damage.lostThrough && damage.lostThrough <= position.sequence) return;
-  await store.quarantine.take(file, { file: segment.file, ...damage });
+  await store.quarantine.take(file, segment.file, damage);
 }
 
 async function openOrRemoved(

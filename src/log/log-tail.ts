@@ -9,7 +9,7 @@
  */
 import { LOG_WINDOW_BYTES } from '../limits.ts';
 import type { FlushTimes } from './flush-times.ts';
-import { type LogFile, readFully, writeFully } from './log-file-system.ts';
+import { type LogFile, writeFully } from './log-file-system.ts';
 import type { LogPosition } from './log-position.ts';
 import { RecordDecoder } from './record-decoder.ts';
 import {
@@ -19,7 +19,7 @@ import {
   skipPadding,
   writeFragmentHeader,
 } from './segment-format.ts';
-import { scanSegment } from './segment-scan.ts';
+import { rewrite, scanSegment } from './segment-scan.ts';
 import type { LogSegment, SegmentStore } from './segment-store.ts';
 
 export interface TailStart {
@@ -134,7 +134,7 @@ export class LogTail {
   }
 
   async #frame(file: LogFile, payload: Uint8Array): Promise<void> {
-    const { salt } = this.#segment!;
+    const { salt, bytes: flushedBytes } = this.#segment!;
     let recordOffset = 0;
     do {
       if (this.#frames.length - this.#framedBytes < 2 * BLOCK_BYTES) await this.#write(file);
@@ -154,6 +154,7 @@ export class LogTail {
         this.#nextSequence,
         payload.length,
         recordOffset,
+        flushedBytes,
       );
       this.#framedBytes = body + bodyBytes;
       recordOffset += bodyBytes;
@@ -185,10 +186,7 @@ export class LogTail {
       const decoder = new RecordDecoder(segment.salt, SEGMENT_HEADER_BYTES, segment.firstSequence);
       for await (const _ of scanSegment(file, decoder, SEGMENT_HEADER_BYTES, segment.bytes));
       if (decoder.goodEnd === segment.bytes) {
-        const start = segment.bytes - (segment.bytes % BLOCK_BYTES || BLOCK_BYTES);
-        const block = Buffer.alloc(segment.bytes - start);
-        await readFully(file, block, start);
-        await writeFully(file, block, start);
+        await rewrite(file, segment.bytes - 1, segment.bytes);
       } else {
         const found = `${segment.bytes} bytes were flushed, only ${decoder.goodEnd} hold`;
         this.#onWarning(`op log ${segment.file} is damaged after a failed write: ${found}`);

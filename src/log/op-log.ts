@@ -13,6 +13,7 @@ import {
   LOG_QUEUE_BYTES_MAX,
   LOG_RECORD_BYTES_MAX,
   LOG_RETRY_DELAY_MS,
+  LOG_SEGMENT_BYTES_MAX,
   LOG_SEGMENT_BYTES_MAX_DEFAULT,
 } from '../limits.ts';
 import { type FlushSeconds, FlushTimes } from './flush-times.ts';
@@ -96,7 +97,7 @@ export async function openOpLog(directory: string, options: OpLogOptions = {}): 
     onWarning = () => {},
     fileSystem = nodeFileSystem,
   } = options;
-  assertNumber('segmentBytesMax', segmentBytesMax, 1, Number.MAX_SAFE_INTEGER);
+  assertNumber('segmentBytesMax', segmentBytesMax, 1, LOG_SEGMENT_BYTES_MAX);
   assertNumber('flushDelayMs', flushDelayMs, 0, LOG_FLUSH_DELAY_MS_MAX);
   assertNumber('retryDelayMs', retryDelayMs, 0, Number.MAX_SAFE_INTEGER);
   assertLogPosition(fromPosition);

@@ -3,12 +3,11 @@
  * stays where it is and the log goes on in a new segment. A sequence number that an acknowledged record may have had is
  * never given out again: one at least is left out behind a damaged tail, and all up to `cursor`.
  */
-import type { LogFile } from './log-file-system.ts';
 import { LOG_START, type LogPosition } from './log-position.ts';
 import type { TailStart } from './log-tail.ts';
 import { RecordDecoder, type SegmentTail } from './record-decoder.ts';
 import { SEGMENT_HEADER_BYTES } from './segment-format.ts';
-import { scanSegment } from './segment-scan.ts';
+import { rewrite, scanSegment } from './segment-scan.ts';
 import type { LogSegment, SegmentStore } from './segment-store.ts';
 
 export interface OpenedTail extends TailStart {
@@ -37,42 +36,55 @@ export async function openTail(
 
 async function openLastSegment(store: SegmentStore, segment: LogSegment): Promise<OpenedTail> {
   const fileBytes = segment.bytes;
-  const decoder = new RecordDecoder(segment.salt, SEGMENT_HEADER_BYTES, segment.firstSequence);
-  const reader = await store.openForReading(segment);
-  let tail: SegmentTail;
-  let nextSequence: number;
+  const { end, flushedBytes, tail, nextSequence } = await inspect(store, segment);
+  const isWritableOn = tail !== 'damaged';
+  const file = await store.openForWriting(segment);
   try {
-    for await (const events of scanSegment(reader, decoder, SEGMENT_HEADER_BYTES, fileBytes)) {
-      for (const event of events) {
-        if (event.kind === 'damage') await store.quarantine.take(reader, { ...event, file: segment.file });
-      }
-    }
-    tail = decoder.tail();
-    nextSequence = decoder.expected;
-    if (tail.kind === 'damaged') {
-      const { start, reason, sequenceSeen } = tail;
-      const lost = { lostFrom: nextSequence, lostThrough: Math.max(nextSequence, sequenceSeen) };
-      nextSequence = lost.lostThrough + 1;
-      await store.quarantine.take(reader, { file: segment.file, start, end: fileBytes, reason, ...lost });
-    }
+    if (isWritableOn && fileBytes > end.offset) await file.truncate(end.offset);
+    // What a process wrote that was killed before it flushed is part of the log from here on.
+    await rewrite(file, flushedBytes, end.offset);
+    await file.sync();
   } finally {
-    await reader.close();
+    await file.close().catch(() => {});
   }
-  const end = { sequence: decoder.expected - 1, offset: decoder.goodEnd };
-  const isDamaged = tail.kind === 'damaged';
-  const writer = await store.openForWriting(segment);
-  try {
-    if (!isDamaged && fileBytes > decoder.goodEnd) await writer.truncate(decoder.goodEnd);
-    // What a killed process wrote may be in memory only; it counts as durable from here on.
-    await writer.sync();
-  } finally {
-    await closeQuietly(writer);
-  }
-  if (isDamaged) return { end, nextSequence, segment: null, tornBytes: 0 };
-  segment.bytes = decoder.goodEnd;
-  return { end, nextSequence, segment, tornBytes: tail.kind === 'torn' ? fileBytes - decoder.goodEnd : 0 };
+  if (isWritableOn) segment.bytes = end.offset;
+  return {
+    end,
+    nextSequence,
+    segment: isWritableOn ? segment : null,
+    tornBytes: tail === 'torn' ? fileBytes - end.offset : 0,
+  };
 }
 
-async function closeQuietly(file: LogFile): Promise<void> {
-  await file.close().catch(() => {});
+interface Inspection {
+  readonly end: LogPosition;
+  /** Of the bytes before `end`, those known to be on the device. */
+  readonly flushedBytes: number;
+  readonly tail: SegmentTail['kind'];
+  readonly nextSequence: number;
+}
+
+async function inspect(store: SegmentStore, segment: LogSegment): Promise<Inspection> {
+  const decoder = new RecordDecoder(segment.salt, SEGMENT_HEADER_BYTES, segment.firstSequence);
+  let flushedBytes = SEGMENT_HEADER_BYTES;
+  const { file: name, bytes } = segment;
+  const file = await store.openForReading(segment);
+  try {
+    for await (const events of scanSegment(file, decoder, SEGMENT_HEADER_BYTES, bytes)) {
+      for (const event of events) {
+        if (event.kind === 'record') ({ flushedBytes } = event);
+        else await store.quarantine.take(file, name, event);
+      }
+    }
+    const tail = decoder.tail();
+    const end = { sequence: decoder.expected - 1, offset: decoder.goodEnd };
+    if (tail.kind !== 'damaged')
+      return { end, flushedBytes, tail: tail.kind, nextSequence: decoder.expected };
+    const { start, reason, sequenceSeen } = tail;
+    const lost = { lostFrom: decoder.expected, lostThrough: Math.max(decoder.expected, sequenceSeen) };
+    await store.quarantine.take(file, name, { kind: 'damage', start, end: bytes, reason, ...lost });
+    return { end, flushedBytes, tail: tail.kind, nextSequence: lost.lostThrough + 1 };
+  } finally {
+    await file.close();
+  }
 }

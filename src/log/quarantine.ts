@@ -10,18 +10,8 @@
 import path from 'node:path';
 import { LOG_QUARANTINE_BYTES_MAX, LOG_WINDOW_BYTES } from '../limits.ts';
 import { type LogFile, type LogFileSystem, writeFully } from './log-file-system.ts';
+import type { DecodedDamage } from './record-decoder.ts';
 import { readSurviving } from './segment-scan.ts';
-
-export interface DamagedRange {
-  /** Name of the segment file, and offsets in it. */
-  readonly file: string;
-  readonly start: number;
-  readonly end: number;
-  readonly reason: string;
-  /** The records it cost: from `lostFrom` up to and including `lostThrough`, none if that is lower. */
-  readonly lostFrom: number;
-  readonly lostThrough: number;
-}
 
 const QUARANTINE_DIRECTORY = 'quarantine';
 
@@ -45,15 +35,15 @@ export class Quarantine {
     return this.#recordCount;
   }
 
-  /** Takes note of a range of this file. Never throws. */
-  async take(source: LogFile, range: DamagedRange): Promise<void> {
-    const name = `${path.basename(range.file, '.log')}-${range.start}`;
+  /** Takes note of damage in the segment file of this name, open as `source`. Never throws. */
+  async take(source: LogFile, file: string, damage: DecodedDamage): Promise<void> {
+    const name = `${path.basename(file, '.log')}-${damage.start}`;
     if (this.#seen.has(name)) return;
     this.#seen.add(name);
-    this.#recordCount += Math.max(0, range.lostThrough - range.lostFrom + 1);
-    this.#onWarning(describe(range));
+    this.#recordCount += Math.max(0, damage.lostThrough - damage.lostFrom + 1);
+    this.#onWarning(describe(file, damage));
     try {
-      await this.#copy(source, range, name);
+      await this.#copy(source, file, damage, name);
     } catch (error) {
       this.#onWarning(
         `${path.join(this.#directory, name)} could not be written: ${(error as Error).message}`,
@@ -61,20 +51,25 @@ export class Quarantine {
     }
   }
 
-  async #copy(source: LogFile, range: DamagedRange, name: string): Promise<void> {
+  async #copy(
+    source: LogFile,
+    file: string,
+    { start, end, reason, lostFrom, lostThrough }: DecodedDamage,
+    name: string,
+  ): Promise<void> {
     await this.#fileSystem.makeDirectory(this.#directory);
     const names = await this.#fileSystem.list(this.#directory);
     // The description is written last, so it stands for the pair.
     if (names.includes(`${name}.json`)) return;
-    this.#copiedBytes ??= await this.#sizeOfAll(names.filter((file) => file.endsWith('.bin')));
-    const bytes = range.end - range.start;
-    const isCopied = this.#copiedBytes + bytes <= LOG_QUARANTINE_BYTES_MAX;
+    this.#copiedBytes ??= await this.#sizeOfAll(names.filter((other) => other.endsWith('.bin')));
+    const isCopied = this.#copiedBytes + end - start <= LOG_QUARANTINE_BYTES_MAX;
     if (isCopied) {
-      this.#copiedBytes += bytes;
-      await this.#write(`${name}.bin`, (target) => copyRange(source, target, range.start, range.end));
+      this.#copiedBytes += end - start;
+      await this.#write(`${name}.bin`, (target) => copyRange(source, target, start, end));
     }
-    const description = Buffer.from(`${JSON.stringify({ ...range, isCopied }, null, 1)}\n`);
-    await this.#write(`${name}.json`, (target) => writeFully(target, description, 0));
+    const description = { file, start, end, reason, lostFrom, lostThrough, isCopied };
+    const text = Buffer.from(`${JSON.stringify(description, null, 1)}\n`);
+    await this.#write(`${name}.json`, (target) => writeFully(target, text, 0));
     await this.#fileSystem.syncDirectory(this.#directory);
   }
 
@@ -116,7 +111,7 @@ async function copyRange(source: LogFile, target: LogFile, start: number, end: n
   }
 }
 
-function describe({ file, start, end, reason, lostFrom, lostThrough }: DamagedRange): string {
+function describe(file: string, { start, end, reason, lostFrom, lostThrough }: DecodedDamage): string {
   const lost =
     lostThrough < lostFrom
       ? 'no record is lost'

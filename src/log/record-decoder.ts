@@ -8,6 +8,7 @@
 import {
   BLOCK_BYTES,
   FRAGMENT_HEADER_BYTES,
+  fragmentFlushedBytes,
   fragmentRecordBytes,
   fragmentRecordOffset,
   fragmentSequence,
@@ -21,6 +22,8 @@ export interface DecodedRecord {
   readonly kind: 'record';
   readonly sequence: number;
   readonly end: number;
+  /** Bytes of the segment that were flushed when it was written. */
+  readonly flushedBytes: number;
   /** Memory of its own. */
   readonly payload: Uint8Array;
 }
@@ -53,6 +56,7 @@ export type SegmentTail =
 interface PartialRecord {
   readonly sequence: number;
   readonly start: number;
+  readonly flushedBytes: number;
   readonly payload: Buffer;
   filledBytes: number;
 }
@@ -138,7 +142,15 @@ export class RecordDecoder {
     } else if (recordOffset === 0) {
       if (partial !== null) this.#damage('a record has no end');
       if (sequence < this.#expected) this.#damage('a record is out of order');
-      else this.#begin(sequence, fileOffset, recordBytes);
+      else {
+        this.#partial = {
+          sequence,
+          start: fileOffset,
+          flushedBytes: fragmentFlushedBytes(bytes, at),
+          payload: Buffer.allocUnsafeSlow(recordBytes),
+          filledBytes: 0,
+        };
+      }
     } else if (
       partial === null ||
       partial.sequence !== sequence ||
@@ -156,10 +168,6 @@ export class RecordDecoder {
     return fragmentBytes;
   }
 
-  #begin(sequence: number, start: number, recordBytes: number): void {
-    this.#partial = { sequence, start, payload: Buffer.allocUnsafeSlow(recordBytes), filledBytes: 0 };
-  }
-
   #complete(record: PartialRecord, end: number): void {
     const start = skipPadding(this.#goodEnd);
     if (record.start !== start || record.sequence !== this.#expected) {
@@ -172,7 +180,8 @@ export class RecordDecoder {
         lostThrough: record.sequence - 1,
       });
     }
-    this.#events.push({ kind: 'record', sequence: record.sequence, end, payload: record.payload });
+    const { sequence, flushedBytes, payload } = record;
+    this.#events.push({ kind: 'record', sequence, end, flushedBytes, payload });
     this.#goodEnd = end;
     this.#expected = record.sequence + 1;
     this.#partial = null;

@@ -3,12 +3,13 @@
  *
  *   segment = header, then blocks of 32 KiB counted from the start of the file (the first block holds the header)
  *   header  = magic "BITLMLOG" | u32 format version | u32 salt | u64 first sequence | u32 zero | u32 checksum of these
- *   block   = fragments back to back; where 24 bytes or fewer are left of a block they are zero padding
- *   fragment= u32 checksum of the 20 bytes that follow it
+ *   block   = fragments back to back; where 28 bytes or fewer are left of a block they are zero padding
+ *   fragment= u32 checksum of the 24 bytes that follow it
  *             u32 checksum of the body
  *             u64 sequence number of the record
  *             u32 bytes of the whole record
  *             u32 offset of the body in the record
+ *             u32 bytes of the segment that were flushed when this was written
  *             body: up to the end of the record or of the block, whichever comes first
  *
  * Whether a fragment is the FULL, FIRST, MIDDLE or LAST of the LevelDB log format follows from its offset and the bytes
@@ -17,12 +18,14 @@
  * damaged length. Every checksum is CRC-32 that starts from the salt of the segment, as in the SQLite WAL: bytes of another
  * segment, or of a payload made to look like a fragment, do not pass. The file name repeats first sequence and salt, so
  * that a damaged header costs no record.
+ *
+ * The flushed bytes tell who opens the log from where on the content may be in the memory of the operating system only.
  */
 import { crc32 } from 'node:zlib';
 
 export const BLOCK_BYTES = 32 * 1024;
 export const SEGMENT_HEADER_BYTES = 32;
-export const FRAGMENT_HEADER_BYTES = 24;
+export const FRAGMENT_HEADER_BYTES = 28;
 
 const LOG_FORMAT_VERSION = 1;
 const MAGIC = Buffer.from('BITLMLOG', 'latin1');
@@ -84,6 +87,7 @@ export function writeFragmentHeader(
   sequence: number,
   recordBytes: number,
   recordOffset: number,
+  flushedBytes: number,
 ): void {
   const body = at + FRAGMENT_HEADER_BYTES;
   target.writeUInt32LE(crc32(target.subarray(body, body + bodyBytes), salt), at + 4);
@@ -91,6 +95,7 @@ export function writeFragmentHeader(
   target.writeUInt32LE(Math.floor(sequence / 2 ** 32), at + 12);
   target.writeUInt32LE(recordBytes, at + 16);
   target.writeUInt32LE(recordOffset, at + 20);
+  target.writeUInt32LE(flushedBytes, at + 24);
   target.writeUInt32LE(crc32(target.subarray(at + 4, body), salt), at);
 }
 
@@ -118,4 +123,8 @@ export function fragmentRecordBytes(source: Buffer, at: number): number {
 
 export function fragmentRecordOffset(source: Buffer, at: number): number {
   return source.readUInt32LE(at + 20);
+}
+
+export function fragmentFlushedBytes(source: Buffer, at: number): number {
+  return source.readUInt32LE(at + 24);
 }

@@ -1,9 +1,9 @@
 /**
- * Reads a stretch of a segment through a window, so that memory does not grow with the segment. A place that the device
- * cannot read costs the records that touch it, as any other damage; reading goes on behind it.
+ * Reads a stretch of a segment, through a window, so that memory does not grow with it, or writes it anew. A place that the
+ * device cannot read costs the records that touch it, as any other damage; reading goes on behind it.
  */
 import { LOG_WINDOW_BYTES } from '../limits.ts';
-import { type LogFile, readFully } from './log-file-system.ts';
+import { type LogFile, readFully, writeFully } from './log-file-system.ts';
 import type { DecodedEvent, RecordDecoder } from './record-decoder.ts';
 import { BLOCK_BYTES } from './segment-format.ts';
 
@@ -54,6 +54,24 @@ export async function readSurviving(file: LogFile, target: Buffer, position: num
     if (count < block.length) break;
   }
   return filled;
+}
+
+/**
+ * Writes the blocks from `from` up to `to` anew with what they hold, for the next flush to bring to the device. After a
+ * failed flush the operating system takes pages for written that are not, and shows them until they are needed elsewhere.
+ */
+export async function rewrite(file: LogFile, from: number, to: number): Promise<void> {
+  const block = Buffer.allocUnsafeSlow(BLOCK_BYTES);
+  for (let start = from - (from % BLOCK_BYTES); start < to; start += BLOCK_BYTES) {
+    const bytes = Math.min(BLOCK_BYTES, to - start);
+    let count = 0;
+    try {
+      count = await readFully(file, block.subarray(0, bytes), start);
+    } catch (error) {
+      if (!isUnreadable(error)) throw error;
+    }
+    if (count > 0) await writeFully(file, block.subarray(0, count), start);
+  }
 }
 
 function isUnreadable(error: unknown): boolean {

@@ -124,14 +124,13 @@ export class SegmentStore {
     const check = checkSegmentHeader(header.subarray(0, await readSurviving(file, header, 0)), segment);
     if (check === 'whole') return;
     if (check === 'damaged') {
-      const reason = 'the segment header is damaged';
-      const lost = { lostFrom: segment.firstSequence, lostThrough: segment.firstSequence - 1 };
-      await this.quarantine.take(file, {
-        file: segment.file,
+      await this.quarantine.take(file, segment.file, {
+        kind: 'damage',
         start: 0,
         end: SEGMENT_HEADER_BYTES,
-        reason,
-        ...lost,
+        reason: 'the segment header is damaged',
+        lostFrom: segment.firstSequence,
+        lostThrough: segment.firstSequence - 1,
       });
       return;
     }

@@ -24,6 +24,11 @@ export type Operation =
 
 type PendingChange = { position: number; bytes: Buffer } | { truncateTo: number };
 
+interface NameChange {
+  created: (readonly [string, Inode])[];
+  gone: string[];
+}
+
 interface Inode {
   cached: Buffer;
   durable: Buffer;
@@ -36,12 +41,14 @@ export class SimulatedDisk implements LogFileSystem {
   fault: (operation: Operation, file: string) => void = () => {};
   /** Bytes that one write call takes at most. */
   writeBytesMax = Number.POSITIVE_INFINITY;
+  /** Nothing can grow. */
+  isFull = false;
   openFiles = 0;
   readonly #random: () => number;
   #files = new Map<string, Inode>();
   /** The directory as it is on the device, and the changes since it was flushed. */
   #durableFiles = new Map<string, Inode>();
-  #pendingNames: (() => void)[] = [];
+  #pendingNames: NameChange[] = [];
 
   constructor(random: () => number = Math.random) {
     this.#random = random;
@@ -50,11 +57,28 @@ export class SimulatedDisk implements LogFileSystem {
   /** The disk after a power failure. */
   crash(): SimulatedDisk {
     const names = this.#pendingNames.splice(0, Math.floor(this.#random() * (this.#pendingNames.length + 1)));
-    for (const change of names) change();
+    this.#changeNames(names);
     const after = new SimulatedDisk(this.#random);
     for (const [file, inode] of this.#durableFiles) {
       this.#writePartly(inode);
       after.put(file, inode.durable);
+    }
+    return after;
+  }
+
+  /** The disk as another process finds it after this one was killed: nothing lost yet, nothing flushed either. */
+  kill(): SimulatedDisk {
+    const after = new SimulatedDisk(this.#random);
+    const copies = new Map<Inode, Inode>();
+    const copyOf = (inode: Inode) => {
+      const copy = copies.get(inode) ?? { ...inode, pending: [...inode.pending] };
+      copies.set(inode, copy);
+      return copy;
+    };
+    for (const [file, inode] of this.#durableFiles) after.#durableFiles.set(file, copyOf(inode));
+    for (const [file, inode] of this.#files) after.#files.set(file, copyOf(inode));
+    for (const { created, gone } of this.#pendingNames) {
+      after.#pendingNames.push({ created: created.map(([file, inode]) => [file, copyOf(inode)]), gone });
     }
     return after;
   }
@@ -91,7 +115,7 @@ export class SimulatedDisk implements LogFileSystem {
       const created = { cached: Buffer.alloc(0), durable: Buffer.alloc(0), pending: [] };
       inode = created;
       this.#files.set(file, created);
-      this.#pendingNames.push(() => this.#durableFiles.set(file, created));
+      this.#pendingNames.push({ created: [[file, created]], gone: [] });
     }
     if (inode === undefined) throw systemError('ENOENT');
     this.openFiles++;
@@ -104,21 +128,25 @@ export class SimulatedDisk implements LogFileSystem {
     if (inode === undefined) throw systemError('ENOENT');
     this.#files.delete(source);
     this.#files.set(target, inode);
-    this.#pendingNames.push(() => {
-      this.#durableFiles.delete(source);
-      this.#durableFiles.set(target, inode);
-    });
+    this.#pendingNames.push({ created: [[target, inode]], gone: [source] });
   }
 
   async remove(file: string): Promise<void> {
     this.fault('remove', file);
     if (!this.#files.delete(file)) throw systemError('ENOENT');
-    this.#pendingNames.push(() => this.#durableFiles.delete(file));
+    this.#pendingNames.push({ created: [], gone: [file] });
   }
 
   async syncDirectory(directory: string): Promise<void> {
     this.fault('syncDirectory', directory);
-    for (const change of this.#pendingNames.splice(0)) change();
+    this.#changeNames(this.#pendingNames.splice(0));
+  }
+
+  #changeNames(changes: readonly NameChange[]): void {
+    for (const { created, gone } of changes) {
+      for (const file of gone) this.#durableFiles.delete(file);
+      for (const [file, inode] of created) this.#durableFiles.set(file, inode);
+    }
   }
 
   #handle(file: string, inode: Inode): LogFile {
@@ -130,6 +158,7 @@ export class SimulatedDisk implements LogFileSystem {
       write: async (source, sourceOffset, bytes, position) => {
         this.fault('write', file);
         const count = Math.min(bytes, this.writeBytesMax);
+        if (this.isFull && position + count > inode.cached.length) throw systemError('ENOSPC');
         const written = Buffer.from(source.subarray(sourceOffset, sourceOffset + count));
         inode.cached = overwrite(inode.cached, written, position);
         inode.pending.push({ position, bytes: written });
