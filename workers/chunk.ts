@@ -6,6 +6,9 @@ import { errorToData } from '../src/errors.ts';
 import { type Kernels, loadKernels } from '../src/kernels/kernels.ts';
 import type { Outcome, PoolResults, PoolTask } from '../src/load/chunk-messages.ts';
 import { scanChunk } from '../src/load/chunk-scan.ts';
+import { compactDictionary } from '../src/load/compact-dictionary.ts';
+import { compactFilter } from '../src/load/compact-filter.ts';
+import { compactSort } from '../src/load/compact-sort.ts';
 import { mergeAlive, mergeFilterField, mergeSortField, resolveRuns } from '../src/load/merge.ts';
 
 let kernels: Kernels | null = null;
@@ -34,5 +37,11 @@ function perform(
       return mergeSortField(kernels, task.merge);
     case 'mergeAlive':
       return mergeAlive(task.merge);
+    case 'compactFilter':
+      return compactFilter(task.compaction);
+    case 'compactSort':
+      return compactSort(kernels, task.compaction);
+    case 'compactDictionary':
+      return compactDictionary(task.compaction);
   }
 }

@@ -1,34 +1,78 @@
 /**
- * A version as base segments and the changes since: queries read (base ∪ adds) \ removes through the same interfaces.
- * Immutable; `DeltaEditor` makes the next one, sharing what did not change.
+ * A version as base segments and the changes since, changed in place: the write path of the index. Fields are named by
+ * their place in the definition here. All writes are idempotent.
+ *
+ * Everything happens on one thread and nothing in here yields, so whoever applies a batch without yielding lets every
+ * query see all of it or nothing: that takes no copies and no locks. What a reader gets is valid until the next write.
  */
 import type { IndexDefinition } from '../config/definition.ts';
 import type { BaseVersion } from './base-version.ts';
-import { type BitmapChange, BitmapEditor } from './bitmap-change.ts';
+import { buildBitmapSegment } from './bitmap-segment.ts';
 import { DeltaDictionary } from './delta-dictionary.ts';
-import { DeltaFilter, FilterEditor } from './delta-filter.ts';
-import { DeltaSort, SortEditor } from './delta-sort.ts';
+import { DeltaFilter, type FilterChanges } from './delta-filter.ts';
+import { DeltaSort, type SortChanges } from './delta-sort.ts';
+import { IndexTable } from './index-table.ts';
 import type { RoaringBitmap32 } from './roaring.ts';
 import type { Version, VersionSegments } from './version.ts';
 
-interface State {
-  readonly alive: BitmapChange | null;
-  readonly filters: ReadonlyMap<string, DeltaFilter>;
-  readonly sorts: ReadonlyMap<string, DeltaSort>;
-  readonly dictionaries: ReadonlyMap<string, DeltaDictionary>;
-  /** Fields proven to be within alive; a field may be so without standing here. */
-  readonly fieldsWithinAlive: ReadonlySet<string>;
+/** A bitmap of a bulk change counts like so many changes of single slots. */
+const BULK_BITMAP_CHANGES = 4096;
+
+interface DeltaField {
+  readonly name: string;
+  readonly filter: DeltaFilter | null;
+  readonly sort: DeltaSort | null;
+  readonly dictionary: DeltaDictionary | null;
+  /** A slot got a value while it was not alive. */
+  isOutsideAlive: boolean;
+}
+
+/** What compaction has to fold into the base, as data that later changes do not touch. */
+export interface VersionChanges {
+  /** The segment of the alive slots. */
+  readonly alive: SharedArrayBuffer;
+  /** By place in the definition; null where nothing changed. */
+  readonly fields: readonly FieldChanges[];
+}
+
+export interface FieldChanges {
+  readonly filter: FilterChanges | null;
+  readonly sort: SortChanges | null;
+  /** Strings added to the dictionary, in the order of their codes. */
+  readonly texts: readonly string[];
 }
 
 export class DeltaVersion implements Version {
-  readonly id: number;
   readonly base: BaseVersion;
-  readonly state: State;
+  readonly #slotRows = new IndexTable();
+  readonly #fields: readonly DeltaField[];
+  readonly #byName = new Map<string, DeltaField>();
+  /** Null: that of the base. */
+  #alive: RoaringBitmap32 | null = null;
+  /** The slot last written to, its row, and whether it is alive: ops come slot by slot. */
+  #slot = -1;
+  #row = -1;
+  #isAlive = false;
 
-  constructor(id: number, base: BaseVersion, state: State) {
-    this.id = id;
+  constructor(base: BaseVersion) {
     this.base = base;
-    this.state = state;
+    this.#fields = base.definition.fields.map(({ name, many }) => {
+      const filter = base.filter(name);
+      const sort = base.sort(name);
+      const dictionary = base.dictionary(name);
+      return {
+        name,
+        filter: filter === undefined ? null : new DeltaFilter(filter, many, this.#slotRows),
+        sort: sort === undefined ? null : new DeltaSort(sort, this.#slotRows),
+        dictionary: dictionary === undefined ? null : new DeltaDictionary(dictionary),
+        isOutsideAlive: false,
+      };
+    });
+    for (const field of this.#fields) this.#byName.set(field.name, field);
+  }
+
+  get id(): number {
+    return this.base.id;
   }
 
   get definition(): IndexDefinition {
@@ -41,143 +85,167 @@ export class DeltaVersion implements Version {
   }
 
   get alive(): RoaringBitmap32 {
-    return this.state.alive?.bitmap ?? this.base.alive;
+    return this.#alive ?? this.base.alive;
   }
 
   get aliveCount(): number {
-    return this.state.alive?.cardinality ?? this.base.aliveCount;
+    return this.#alive === null ? this.base.aliveCount : this.#alive.size;
   }
 
   filter(field: string): DeltaFilter | undefined {
-    return this.state.filters.get(field);
+    return this.#byName.get(field)?.filter ?? undefined;
   }
 
   sort(field: string): DeltaSort | undefined {
-    return this.state.sorts.get(field);
+    return this.#byName.get(field)?.sort ?? undefined;
   }
 
   dictionary(field: string): DeltaDictionary | undefined {
-    return this.state.dictionaries.get(field);
+    return this.#byName.get(field)?.dictionary ?? undefined;
   }
 
   withinAlive(field: string): boolean {
-    return this.state.fieldsWithinAlive.has(field);
-  }
-}
-
-/** A version without changes over its base. */
-export function withoutChanges(base: BaseVersion): DeltaVersion {
-  const filters = new Map<string, DeltaFilter>();
-  const sorts = new Map<string, DeltaSort>();
-  const dictionaries = new Map<string, DeltaDictionary>();
-  const fieldsWithinAlive = new Set<string>();
-  for (const { name } of base.definition.fields) {
-    const filter = base.filter(name);
-    const sort = base.sort(name);
-    const dictionary = base.dictionary(name);
-    if (filter !== undefined) filters.set(name, new DeltaFilter(filter));
-    if (sort !== undefined) sorts.set(name, new DeltaSort(sort));
-    if (dictionary !== undefined) dictionaries.set(name, new DeltaDictionary(dictionary));
-    if (base.withinAlive(name)) fieldsWithinAlive.add(name);
-  }
-  return new DeltaVersion(base.id, base, { alive: null, filters, sorts, dictionaries, fieldsWithinAlive });
-}
-
-/**
- * The write path: collects changes to a version and makes the version that has them. Fields are those of the
- * definition; naming another is a programming error. All writes are idempotent.
- */
-export class DeltaEditor {
-  readonly #from: DeltaVersion;
-  readonly #alive: BitmapEditor;
-  readonly #filters = new Map<string, FilterEditor>();
-  readonly #sorts = new Map<string, SortEditor>();
-  readonly #dictionaries: Map<string, DeltaDictionary>;
-  #isAliveReduced = false;
-
-  constructor(from: DeltaVersion) {
-    this.#from = from;
-    this.#alive = new BitmapEditor(from.state.alive ?? from.base.alive);
-    this.#dictionaries = new Map(from.state.dictionaries);
+    return this.#byName.get(field)?.isOutsideAlive === false && this.base.withinAlive(field);
   }
 
-  isAlive(slot: number): boolean {
-    return this.#alive.has(slot);
+  get isChanged(): boolean {
+    return (
+      this.#alive !== null ||
+      this.#fields.some(
+        ({ filter, sort, dictionary }) =>
+          filter?.isChanged === true || sort?.isChanged === true || dictionary?.isChanged === true,
+      )
+    );
+  }
+
+  /** A measure of the memory that the changes take. */
+  get changeCount(): number {
+    let count = this.#slotRows.count;
+    for (const { filter, sort } of this.#fields) {
+      count += filter?.entryCount ?? 0;
+      count += ((filter?.bulk.bitmapCount ?? 0) + (sort?.bulk.bitmapCount ?? 0)) * BULK_BITMAP_CHANGES;
+    }
+    return count;
+  }
+
+  /** The key of a string of a field, which learns it if it is new. It must have a UTF-8 form. */
+  keyOfText(field: number, text: string): number {
+    return this.#fields[field].dictionary!.add(text);
+  }
+
+  /** The key of a string that the field knows; −1 for any other. */
+  knownKeyOfText(field: number, text: string): number {
+    return this.#fields[field].dictionary!.codeOf(text) ?? -1;
   }
 
   addAlive(slot: number): void {
-    this.#alive.add(slot);
+    if (this.alive.has(slot)) return;
+    this.#writableAlive().add(slot);
+    if (slot === this.#slot) this.#isAlive = true;
   }
 
-  removeAlive(slot: number): void {
-    this.#alive.remove(slot);
-    this.#isAliveReduced = true;
+  /** Makes the key the only value of a single-valued field. */
+  set(slot: number, field: number, key: number): void {
+    this.#select(slot);
+    const { filter, sort } = this.#valued(field);
+    filter?.set(this.#row, slot, key);
+    sort?.set(this.#row, slot, key);
   }
 
-  addManyAlive(slots: RoaringBitmap32): void {
-    this.#alive.addMany(slots);
+  /** Gives a slot one more value of a `many` field. */
+  add(slot: number, field: number, key: number): void {
+    this.#select(slot);
+    this.#valued(field).filter?.add(this.#row, slot, key);
   }
 
-  removeManyAlive(slots: RoaringBitmap32): void {
-    this.#alive.removeMany(slots);
-    this.#isAliveReduced = true;
+  /** Takes the value from the slot if it has it. */
+  remove(slot: number, field: number, key: number): void {
+    this.#select(slot);
+    const { filter, sort } = this.#fields[field];
+    filter?.remove(this.#row, slot, key);
+    sort?.remove(this.#row, slot, key);
   }
 
-  /** Edits of a filter field: membership of slots in keys. */
-  filter(field: string): FilterEditor {
-    let editor = this.#filters.get(field);
-    if (editor === undefined) {
-      editor = new FilterEditor(known(this.#from.filter(field), field));
-      this.#filters.set(field, editor);
-    }
-    return editor;
+  clear(slot: number, field: number): void {
+    this.#select(slot);
+    this.#clear(this.#fields[field]);
   }
 
-  /** Edits of a sort field: keys of slots. */
-  sort(field: string): SortEditor {
-    let editor = this.#sorts.get(field);
-    if (editor === undefined) {
-      editor = new SortEditor(known(this.#from.sort(field), field));
-      this.#sorts.set(field, editor);
-    }
-    return editor;
+  /** Not alive, and no value in any field. */
+  deleteSlot(slot: number): void {
+    this.#select(slot);
+    for (const field of this.#fields) this.#clear(field);
+    if (this.#isAlive) this.#writableAlive().delete(slot);
+    this.#isAlive = false;
   }
 
-  /** The key of a string, which the dictionary learns if it is new; undefined when it has no UTF-8 form. */
-  keyOfText(field: string, text: string): number | undefined {
-    const found = known(this.#dictionaries.get(field), field).withText(text);
-    if (found === undefined) return undefined;
-    this.#dictionaries.set(field, found.dictionary);
-    return found.code;
+  /** The same for a set of slots, which is only read; the cost goes by its containers. */
+  setAll(slots: RoaringBitmap32, field: number, key: number): void {
+    const { filter, sort } = this.#valuedAll(slots, field);
+    filter?.setAll(slots, key);
+    sort?.setAll(slots, key);
   }
 
-  /** The version with all edits. The editor is spent. */
-  finish(id: number): DeltaVersion {
-    const { base, state } = this.#from;
-    const aliveChange = this.#alive.finish();
-    const isAlive = (slots: RoaringBitmap32) => aliveChange?.includes(slots) ?? slots.isSubset(base.alive);
-    const filters = new Map(state.filters);
-    const sorts = new Map(state.sorts);
-    const fieldsWithinAlive = new Set(this.#isAliveReduced ? [] : state.fieldsWithinAlive);
-    for (const [field, editor] of this.#filters) {
-      filters.set(field, editor.finish());
-      if (!isAlive(editor.added)) fieldsWithinAlive.delete(field);
-    }
-    for (const [field, editor] of this.#sorts) {
-      sorts.set(field, editor.finish());
-      if (!isAlive(editor.added)) fieldsWithinAlive.delete(field);
-    }
-    return new DeltaVersion(id, base, {
-      alive: aliveChange,
-      filters,
-      sorts,
-      dictionaries: this.#dictionaries,
-      fieldsWithinAlive,
-    });
+  addAll(slots: RoaringBitmap32, field: number, key: number): void {
+    this.#valuedAll(slots, field).filter?.addAll(slots, key);
   }
-}
 
-function known<T>(field: T | undefined, name: string): T {
-  if (field === undefined) throw new RangeError(`the definition has no such index of field ${name}`);
-  return field;
+  removeAll(slots: RoaringBitmap32, field: number, key: number): void {
+    const { filter, sort } = this.#fields[field];
+    filter?.removeAll(slots, key);
+    sort?.removeAll(slots, key);
+  }
+
+  clearAll(slots: RoaringBitmap32, field: number): void {
+    const { filter, sort } = this.#fields[field];
+    filter?.clearAll(slots);
+    sort?.clearAll(slots);
+  }
+
+  deleteAll(slots: RoaringBitmap32): void {
+    for (let field = 0; field < this.#fields.length; field++) this.clearAll(slots, field);
+    this.#writableAlive().andNotInPlace(slots);
+    this.#slot = -1;
+  }
+
+  changes(): VersionChanges {
+    return {
+      alive: this.#alive === null ? this.segments.alive : buildBitmapSegment(this.#alive),
+      fields: this.#fields.map(({ filter, sort, dictionary }) => ({
+        filter: filter?.changes() ?? null,
+        sort: sort?.changes() ?? null,
+        texts: dictionary?.addedTexts() ?? [],
+      })),
+    };
+  }
+
+  #select(slot: number): void {
+    if (slot === this.#slot) return;
+    this.#slot = slot;
+    this.#row = this.#slotRows.add(slot);
+    this.#isAlive = this.alive.has(slot);
+  }
+
+  /** The field, about to give the selected slot a value. */
+  #valued(field: number): DeltaField {
+    const deltaField = this.#fields[field];
+    if (!this.#isAlive) deltaField.isOutsideAlive = true;
+    return deltaField;
+  }
+
+  #valuedAll(slots: RoaringBitmap32, field: number): DeltaField {
+    const deltaField = this.#fields[field];
+    if (!deltaField.isOutsideAlive && !slots.isSubset(this.alive)) deltaField.isOutsideAlive = true;
+    return deltaField;
+  }
+
+  #clear({ filter, sort }: DeltaField): void {
+    filter?.clear(this.#row, this.#slot);
+    sort?.clear(this.#row, this.#slot);
+  }
+
+  #writableAlive(): RoaringBitmap32 {
+    this.#alive ??= this.base.alive.clone();
+    return this.#alive;
+  }
 }

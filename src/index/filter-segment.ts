@@ -57,6 +57,10 @@ export class FilterSegment implements FilterField {
     return this.runKeys.length + this.bitmapKeys.length;
   }
 
+  get presentCountMax(): number {
+    return this.present.size;
+  }
+
   cardinality(key: number): number {
     const large = indexOfKey(this.bitmapKeys, key);
     if (large >= 0) return this.#bitmapCardinalities[large];

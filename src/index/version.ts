@@ -2,8 +2,9 @@
  * A version of the index: what queries read. The interfaces here are all that a reader knows of an index, whether a
  * field stands in one base segment or in a base with a delta over it.
  *
- * A version is immutable, and so is everything it returns: bitmaps and typed arrays may be views of shared memory that
- * other threads map. Callers never mutate or dispose them.
+ * A version over base segments is immutable, and so is everything it returns: bitmaps and typed arrays may be views of
+ * shared memory that other threads map. One with a delta changes in place between two queries (delta-version.ts), so
+ * nothing it returned is kept across one. Callers never mutate or dispose what they get.
  */
 
 import type { IndexDefinition } from '../config/definition.ts';
@@ -21,6 +22,8 @@ export interface FilterField {
   readonly valueCount: number;
   /** Slots with at least one value. */
   readonly present: RoaringBitmap32;
+  /** No smaller than their number, and never slow to tell. */
+  readonly presentCountMax: number;
   /** Number of slots of a key, 0 if absent. */
   cardinality(key: number): number;
   /** Slots of a key; empty if absent. Read-only. */
@@ -31,7 +34,10 @@ export interface FilterField {
   keys(): Iterable<KeyCardinality>;
 }
 
-/** Per page of 65,536 slots with at least one value, ascending by page: parallel arrays. */
+/**
+ * Per page of 65,536 slots with at least one value, ascending by page: parallel arrays. After changes there may be pages
+ * that have lost their last.
+ */
 export interface SortPages {
   /** slot >>> 16 */
   readonly pageKeys: Uint32Array;
@@ -54,7 +60,7 @@ export interface SortField {
   layer(bit: number): RoaringBitmap32;
   /** Key of a slot of `present`; undefined behaviour for any other. */
   keyOf(slot: number): number;
-  /** keys[i] = key of slots[i] for i < count; every slot must be in `present`. */
+  /** keys[i] = key of slots[i] for i < count; slots ascend, and every one must be in `present`. */
   gather(slots: Uint32Array, keys: Uint32Array, count: number): void;
   pages(): SortPages;
 }

@@ -6,6 +6,9 @@ import type { TableDefinition } from '../config/definition.ts';
 import type { Reject } from '../csv/reject.ts';
 import type { ErrorData } from '../errors.ts';
 import type { ChunkMessage } from './accumulator-message.ts';
+import type { DictionaryCompaction } from './compact-dictionary.ts';
+import type { FilterCompaction } from './compact-filter.ts';
+import type { SortCompaction } from './compact-sort.ts';
 import type { AliveMerge, FieldMerge, RunResolution } from './merge.ts';
 
 /** State shared by every thread of one load, written with Atomics. */
@@ -78,7 +81,10 @@ export type PoolTask =
   | { readonly kind: 'resolve'; readonly messages: readonly ChunkMessage[] }
   | { readonly kind: 'mergeFilter'; readonly merge: FieldMerge }
   | { readonly kind: 'mergeSort'; readonly merge: FieldMerge }
-  | { readonly kind: 'mergeAlive'; readonly merge: AliveMerge };
+  | { readonly kind: 'mergeAlive'; readonly merge: AliveMerge }
+  | { readonly kind: 'compactFilter'; readonly compaction: FilterCompaction }
+  | { readonly kind: 'compactSort'; readonly compaction: SortCompaction }
+  | { readonly kind: 'compactDictionary'; readonly compaction: DictionaryCompaction };
 
 /** What the task of each kind gives. */
 export interface PoolResults {
@@ -87,6 +93,9 @@ export interface PoolResults {
   readonly mergeFilter: SharedArrayBuffer;
   readonly mergeSort: SharedArrayBuffer;
   readonly mergeAlive: SharedArrayBuffer;
+  readonly compactFilter: SharedArrayBuffer;
+  readonly compactSort: SharedArrayBuffer;
+  readonly compactDictionary: SharedArrayBuffer;
 }
 
 /** Outcome of a task; a failure travels as data because error classes do not survive the boundary. */

@@ -236,7 +236,7 @@ function applyPage(
 }
 
 /** Transposes and counts in kernel memory, which the caller releases. */
-function pageTransposer(kernels: Kernels): TransposePage {
+export function pageTransposer(kernels: Kernels): TransposePage {
   const { memory } = kernels;
   const columnAt = memory.allocate(PAGE_SLOTS * 4);
   const presentAt = memory.allocate(BITSET_BYTES);

@@ -106,7 +106,7 @@ function planValues(version: Version, name: string, values: readonly (number | s
   if (keys.length === 0) return NOTHING;
   const withinAlive = version.withinAlive(name);
   if (keys.length === 1) return { kind: 'stored', bitmap: field.bitmap(keys[0]), size, withinAlive };
-  return { kind: 'keys', field, keys, size: Math.min(size, field.present.size), withinAlive };
+  return { kind: 'keys', field, keys, size: Math.min(size, field.presentCountMax), withinAlive };
 }
 
 function planRanges(version: Version, name: string, bounds: readonly number[]): Plan {
