@@ -188,8 +188,8 @@ export const TOKEN_CHARACTERS_MIN = 16;
 /** Sources whose progress a server tells apart; further ones count together, so that names cannot fill its memory. */
 export const SOURCES_TRACKED_MAX = 1000;
 
-/** Rejected rows that the state of a dump tells; `rejectedRows` counts all. */
-export const DUMP_REJECTS_TOLD_MAX = 10;
-
 /** Bitmaps of changed values that a field keeps at hand; more are made again when asked for. Each may be a copy. */
 export const VIEWS_KEPT_MAX = 256;
+
+/** Matches of a queryOpSet from which they are changed as one bitmap, which costs the field's views, not slot by slot. */
+export const BULK_MATCHES_MIN = 4096;
