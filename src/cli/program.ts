@@ -10,6 +10,7 @@ import { addGenerateCommand } from './generate.ts';
 import { Interrupted } from './interrupt.ts';
 import { addLoadCommand } from './load.ts';
 import { addQueryCommand } from './query.ts';
+import { addServeCommand } from './serve.ts';
 import { addStatsCommand } from './stats.ts';
 import { addValidateCommand } from './validate.ts';
 
@@ -42,6 +43,7 @@ Start with a sample dump:
   addQueryCommand(program);
   addCountCommand(program);
   addStatsCommand(program);
+  addServeCommand(program);
   addGenerateCommand(program);
   addValidateCommand(program);
   addBenchCommand(program);
