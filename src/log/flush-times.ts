@@ -18,12 +18,12 @@ export class FlushTimes {
     this.#count++;
     this.#sum += seconds;
     const bucket = UPPER_BOUNDS_SECONDS.findIndex((upTo) => seconds <= upTo);
-    if (bucket >= 0) this.#counts[bucket]!++;
+    if (bucket >= 0) this.#counts[bucket]++;
   }
 
   snapshot(): FlushSeconds {
     let count = 0;
-    const buckets = UPPER_BOUNDS_SECONDS.map((upTo, i) => ({ upTo, count: (count += this.#counts[i]!) }));
+    const buckets = UPPER_BOUNDS_SECONDS.map((upTo, i) => ({ upTo, count: (count += this.#counts[i]) }));
     return { count: this.#count, sum: this.#sum, buckets };
   }
 }

@@ -135,7 +135,7 @@ class FileOpLog implements OpLog {
   #committing: Promise<void> | null = null;
   /** The last of those who take turns. */
   #turn: Promise<unknown> = Promise.resolve();
-  #failure: Error | null = null;
+  #failure: NodeJS.ErrnoException | null = null;
   #retryAtMs = 0;
   #isClosed = false;
   #appends = 0;
@@ -315,7 +315,7 @@ class FileOpLog implements OpLog {
       `the op log in ${this.#store.directory} cannot be written: ${cause?.message}`,
       {
         hint: 'make room on the disk or repair it, then send the batch again; the log tries again by itself',
-        details: { retryable: true, systemCode: (cause as NodeJS.ErrnoException | null)?.code ?? null },
+        details: { retryable: true, systemCode: cause?.code ?? null },
         cause,
       },
     );

@@ -46,7 +46,7 @@ export function segmentFile({ firstSequence, salt }: SegmentIdentity): string {
 /** Null for any other file. */
 export function identityOfFile(file: string): SegmentIdentity | null {
   const match = FILE_PATTERN.exec(file);
-  return match === null ? null : { firstSequence: Number(match[1]), salt: Number.parseInt(match[2]!, 16) };
+  return match === null ? null : { firstSequence: Number(match[1]), salt: Number.parseInt(match[2], 16) };
 }
 
 export function encodeSegmentHeader({ firstSequence, salt }: SegmentIdentity): Buffer {

@@ -196,6 +196,7 @@ test('a damaged last record is set aside, not taken for a torn tail, and its num
       quarantinedRecords: 1,
     });
     expect(warnings).toEqual([expect.stringMatching(/records 3 to 3 \(1\) are lost/)]);
+    expect(disk.contents().get(file)).toEqual(flipped);
     const [bin, json] = quarantined(disk);
     expect(bin!.content.equals(flipped.subarray(last.start, last.end))).toBe(true);
     expect(JSON.parse(json!.content.toString())).toMatchObject({

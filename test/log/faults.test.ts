@@ -2,7 +2,7 @@
 import fc from 'fast-check';
 import { beforeEach, expect, test } from 'vitest';
 import type { LogPosition } from '../../src/log/log-position.ts';
-import { type OpLog, openOpLog } from '../../src/log/op-log.ts';
+import { type OpLog, type OpLogOptions, openOpLog } from '../../src/log/op-log.ts';
 import { expectRecords, type ReadBack, readAll } from './log-content.ts';
 import { payloadOf, randomFrom } from './log-payload.ts';
 import { type Operation, SimulatedDisk, systemError } from './simulated-disk.ts';
@@ -20,13 +20,9 @@ beforeEach(async () => {
   log = await open(disk);
 });
 
-function open(fileSystem: SimulatedDisk, retryDelayMs = 0): Promise<OpLog> {
-  return openOpLog(DIRECTORY, {
-    fileSystem,
-    retryDelayMs,
-    segmentBytesMax: 2000,
-    onWarning: (message) => warnings.push(message),
-  });
+function open(fileSystem: SimulatedDisk, options: OpLogOptions = {}): Promise<OpLog> {
+  const onWarning = (message: string) => void warnings.push(message);
+  return openOpLog(DIRECTORY, { fileSystem, retryDelayMs: 0, segmentBytesMax: 2000, onWarning, ...options });
 }
 
 async function append(id: number, bytes = 100): Promise<LogPosition> {
@@ -100,7 +96,7 @@ test('without a call to recover, the next append after the delay tries again', a
 });
 
 test('during the delay the disk is left alone', async () => {
-  log = await open(disk, 1_000_000);
+  log = await open(disk, { retryDelayMs: 1_000_000 });
   failOn(['write'], 'ENOSPC');
   await expect(append(0)).rejects.toMatchObject({ code: 'LOG_UNWRITABLE' });
   disk.fault = (operation) => {
@@ -162,15 +158,73 @@ test('what a failed flush lost of the block before the end is written anew', asy
   await expectAcknowledgedOnly();
 });
 
+test('what was refused does not come back, though the device has it', async () => {
+  // Of what is not flushed all sectors reach the device, and no truncation.
+  disk = new SimulatedDisk(() => 0.5);
+  log = await open(disk);
+  await append(0);
+  failOn(['sync'], 'EIO');
+  await expect(append(1)).rejects.toThrow();
+  disk.fault = () => {};
+  await append(2);
+  await expectAcknowledgedOnly();
+});
+
+test.each(['is killed before it flushes', 'is killed after a flush failed'])(
+  'what can be read after a process %s is durable',
+  async (end) => {
+    // Nothing that is not flushed reaches the device.
+    disk = new SimulatedDisk(() => 0.99);
+    log = await open(disk, { segmentBytesMax: 1_000_000 });
+    await append(0);
+    let killed: SimulatedDisk | null = null;
+    disk.fault = (operation) => {
+      if (operation !== 'sync') return;
+      if (end === 'is killed before it flushes') killed ??= disk.kill();
+      throw systemError('EIO');
+    };
+    const payloads = [payloadOf(1, 50_000), payloadOf(2, 50_000)];
+    await Promise.allSettled(payloads.map((payload) => log.append(payload)));
+    killed ??= disk.kill();
+    const again = await open(killed);
+    const found = await readAll(again);
+    expectRecords(found, [
+      ...acknowledged,
+      { sequence: 2, payload: payloads[0]! },
+      { sequence: 3, payload: payloads[1]! },
+    ]);
+    const afterPowerFailure = await open(killed.crash());
+    expectRecords(await readAll(afterPowerFailure), found);
+    for (const opened of [log, again, afterPowerFailure]) await opened.close();
+  },
+);
+
+test('what a crash left of making a segment is cleared away', async () => {
+  for (let id = 0; id < 3; id++) await append(id, 1000);
+  await log.close();
+  const before = [...disk.contents().keys()].sort();
+  const empty = '/log/segment-0000000000000003-00000000.log';
+  disk.put(empty, Buffer.alloc(32));
+  disk.put('/log/segment-0000000000000003-00000001.log', Buffer.alloc(5));
+  disk.put('/log/segment-0000000000000004-00000002.log.tmp', Buffer.alloc(5));
+  disk.put('/log/notes.txt', Buffer.from('kept'));
+  log = await open(disk);
+  expect([...disk.contents().keys()].sort()).toEqual(['/log/notes.txt', ...before].sort());
+  await append(3);
+  await expectAcknowledgedOnly();
+});
+
 test('a segment that cannot be removed stays, is told, and goes the next time', async () => {
   for (let id = 0; id < 6; id++) await append(id, 1000);
   failOn(['remove'], 'EIO');
   await log.removeBelow(log.end);
   expect(log.stats().segments).toBe(3);
   expect(warnings).toEqual([expect.stringMatching(/could not be removed: EIO/)]);
-  disk.fault = () => {};
+  const operations: Operation[] = [];
+  disk.fault = (operation) => void operations.push(operation);
   await log.removeBelow(log.end);
   expect(log.stats().segments).toBe(1);
+  expect(operations).toEqual(['remove', 'syncDirectory', 'remove', 'syncDirectory']);
   await log.close();
 });
 
