@@ -5,22 +5,19 @@
  * One owner: the process that holds the lock of the index directory. Appends, repair and removal take turns; reading runs
  * beside them and sees what is durable.
  */
-import { setTimeout as sleep } from 'node:timers/promises';
 import { BitloomError } from '../errors.ts';
 import {
   LOG_FLUSH_DELAY_MS_MAX,
-  LOG_GROUP_BYTES_MAX,
-  LOG_QUEUE_BYTES_MAX,
-  LOG_RECORD_BYTES_MAX,
   LOG_RETRY_DELAY_MS,
   LOG_SEGMENT_BYTES_MAX,
   LOG_SEGMENT_BYTES_MAX_DEFAULT,
 } from '../limits.ts';
 import { type FlushSeconds, FlushTimes } from './flush-times.ts';
+import { GroupCommit } from './group-commit.ts';
 import { type LogFileSystem, nodeFileSystem } from './log-file-system.ts';
 import { assertLogPosition, LOG_START, type LogPosition } from './log-position.ts';
 import { type LogRecord, readRecords } from './log-reader.ts';
-import { LogTail, type PendingRecord } from './log-tail.ts';
+import { LogTail } from './log-tail.ts';
 import { type OpenedTail, openTail } from './open-tail.ts';
 import { Quarantine } from './quarantine.ts';
 import { SegmentStore } from './segment-store.ts';
@@ -115,44 +112,32 @@ export async function openOpLog(directory: string, options: OpLogOptions = {}): 
   }
   const flushTimes = new FlushTimes();
   const tail = new LogTail(store, opened, segmentBytesMax, flushTimes, onWarning);
-  return new FileOpLog(store, tail, flushTimes, opened.tornBytes, { flushDelayMs, retryDelayMs, onWarning });
-}
-
-interface QueuedRecord extends PendingRecord {
-  readonly resolve: (position: LogPosition) => void;
-  readonly reject: (error: BitloomError) => void;
+  const commit = new GroupCommit(tail, directory, flushDelayMs, retryDelayMs);
+  return new FileOpLog(store, tail, commit, flushTimes, opened.tornBytes, onWarning);
 }
 
 class FileOpLog implements OpLog {
   readonly #store: SegmentStore;
   readonly #tail: LogTail;
+  readonly #commit: GroupCommit;
   readonly #flushTimes: FlushTimes;
   readonly #tornBytes: number;
-  readonly #options: { flushDelayMs: number; retryDelayMs: number; onWarning: (message: string) => void };
-  #queue: QueuedRecord[] = [];
-  #queuedBytes = 0;
-  /** Under way while the queue is being emptied. */
-  #committing: Promise<void> | null = null;
-  /** The last of those who take turns. */
-  #turn: Promise<unknown> = Promise.resolve();
-  #failure: NodeJS.ErrnoException | null = null;
-  #retryAtMs = 0;
-  #isClosed = false;
-  #appends = 0;
-  #appendedBytes = 0;
+  readonly #onWarning: (message: string) => void;
 
   constructor(
     store: SegmentStore,
     tail: LogTail,
+    commit: GroupCommit,
     flushTimes: FlushTimes,
     tornBytes: number,
-    options: { flushDelayMs: number; retryDelayMs: number; onWarning: (message: string) => void },
+    onWarning: (message: string) => void,
   ) {
     this.#store = store;
     this.#tail = tail;
+    this.#commit = commit;
     this.#flushTimes = flushTimes;
     this.#tornBytes = tornBytes;
-    this.#options = options;
+    this.#onWarning = onWarning;
   }
 
   get end(): LogPosition {
@@ -160,13 +145,7 @@ class FileOpLog implements OpLog {
   }
 
   append(payload: Uint8Array): Promise<LogPosition> {
-    const refusal = this.#refusalOf(payload);
-    if (refusal !== null) return Promise.reject(refusal);
-    return new Promise((resolve, reject) => {
-      this.#queue.push({ payload, position: null, resolve, reject });
-      this.#queuedBytes += payload.length;
-      this.#committing ??= this.#commitQueue();
-    });
+    return this.#commit.append(payload);
   }
 
   async *read(from: LogPosition | null): AsyncGenerator<LogRecord> {
@@ -174,9 +153,9 @@ class FileOpLog implements OpLog {
     yield* readRecords(this.#store, from, () => this.#tail.end);
   }
 
-  removeBelow(position: LogPosition): Promise<void> {
+  async removeBelow(position: LogPosition): Promise<void> {
     assertLogPosition(position);
-    return this.#inTurn(async () => {
+    await this.#commit.inTurn(async () => {
       for (const segment of this.#store.segments) {
         const next = this.#store.segmentAfter(segment);
         if (next === undefined || next.firstSequence > position.sequence + 1) return;
@@ -184,7 +163,7 @@ class FileOpLog implements OpLog {
           await this.#store.remove(segment);
         } catch (error) {
           // It is below the cursor and harms nobody; the next removal tries again.
-          this.#options.onWarning(`op log ${segment.file} could not be removed: ${(error as Error).message}`);
+          this.#onWarning(`op log ${segment.file} could not be removed: ${(error as Error).message}`);
           return;
         }
       }
@@ -192,139 +171,29 @@ class FileOpLog implements OpLog {
   }
 
   recover(): Promise<void> {
-    return this.#inTurn(async () => {
-      if (this.#isClosed) throw this.#closed();
-      await this.#attempt(() => this.#repairIfFailed());
-      if (this.#failure !== null) throw this.#unwritable();
-    });
+    return this.#commit.recover();
   }
 
   stats(): OpLogStats {
     const { segments } = this.#store;
-    const failure = this.#failure?.message ?? null;
+    const { state, failure, queuedBytes, appends, appendedBytes } = this.#commit;
     return {
-      state: this.#isClosed ? 'closed' : failure === null ? 'writable' : 'failed',
-      failure,
+      state,
+      failure: failure?.message ?? null,
       end: this.#tail.end,
       segments: segments.length,
       bytes: segments.reduce((sum, segment) => sum + segment.bytes, 0),
-      queuedBytes: this.#queuedBytes,
-      appends: this.#appends,
-      appendedBytes: this.#appendedBytes,
+      queuedBytes,
+      appends,
+      appendedBytes,
       flushSeconds: this.#flushTimes.snapshot(),
       quarantinedRecords: this.#store.quarantine.recordCount,
       tornBytes: this.#tornBytes,
     };
   }
 
-  async close(): Promise<void> {
-    this.#isClosed = true;
-    await this.#committing;
-    await this.#inTurn(() => this.#tail.close());
-  }
-
-  #refusalOf(payload: Uint8Array): BitloomError | null {
-    if (this.#isClosed) return this.#closed();
-    if (payload.length > LOG_RECORD_BYTES_MAX) {
-      return new BitloomError(
-        'LOG_RECORD_TOO_LARGE',
-        `a record of ${payload.length} bytes is more than the op log takes (${LOG_RECORD_BYTES_MAX})`,
-        { hint: 'send smaller batches' },
-      );
-    }
-    if (this.#failure !== null && performance.now() < this.#retryAtMs) return this.#unwritable();
-    if (this.#queuedBytes + payload.length > LOG_QUEUE_BYTES_MAX) {
-      return new BitloomError(
-        'LOG_OVERLOADED',
-        `${this.#queuedBytes} bytes wait for the op log's disk already (of ${LOG_QUEUE_BYTES_MAX})`,
-        { hint: 'wait for appends to resolve, then try again', details: { retryable: true } },
-      );
-    }
-    return null;
-  }
-
-  /** Takes groups from the queue until it is empty. */
-  async #commitQueue(): Promise<void> {
-    // At least to the end of the caller's turn: appends made together are flushed together.
-    await (this.#options.flushDelayMs > 0 ? sleep(this.#options.flushDelayMs) : null);
-    while (this.#queue.length > 0) await this.#inTurn(() => this.#commitGroup());
-    this.#committing = null;
-  }
-
-  async #commitGroup(): Promise<void> {
-    const group = this.#takeGroup();
-    await this.#attempt(async () => {
-      await this.#repairIfFailed();
-      await this.#tail.append(group);
-    });
-    for (const record of group) this.#settle(record);
-    // Those who wait are refused like those who come now.
-    if (this.#failure !== null) for (const record of this.#takeAll()) this.#settle(record);
-  }
-
-  #settle(record: QueuedRecord): void {
-    this.#queuedBytes -= record.payload.length;
-    if (this.#tail.isDurable(record)) {
-      this.#appends++;
-      this.#appendedBytes += record.payload.length;
-      record.resolve(record.position!);
-    } else {
-      record.reject(this.#unwritable());
-    }
-  }
-
-  #takeGroup(): QueuedRecord[] {
-    let bytes = 0;
-    const count =
-      this.#queue.findIndex(({ payload }) => (bytes += payload.length) >= LOG_GROUP_BYTES_MAX) + 1;
-    return count === 0 ? this.#takeAll() : this.#queue.splice(0, count);
-  }
-
-  #takeAll(): QueuedRecord[] {
-    const all = this.#queue;
-    this.#queue = [];
-    return all;
-  }
-
-  async #repairIfFailed(): Promise<void> {
-    if (this.#failure === null) return;
-    await this.#tail.repair();
-    this.#failure = null;
-  }
-
-  /** Whatever is thrown makes the log failed. */
-  async #attempt(act: () => Promise<void>): Promise<void> {
-    try {
-      await act();
-    } catch (error) {
-      this.#failure = error as Error;
-      this.#retryAtMs = performance.now() + this.#options.retryDelayMs;
-    }
-  }
-
-  #inTurn<Result>(act: () => Promise<Result>): Promise<Result> {
-    const acting = this.#turn.then(act);
-    this.#turn = acting.catch(() => {});
-    return acting;
-  }
-
-  #unwritable(): BitloomError {
-    const cause = this.#failure;
-    return new BitloomError(
-      'LOG_UNWRITABLE',
-      `the op log in ${this.#store.directory} cannot be written: ${cause?.message}`,
-      {
-        hint: 'make room on the disk or repair it, then send the batch again; the log tries again by itself',
-        details: { retryable: true, systemCode: cause?.code ?? null },
-        cause,
-      },
-    );
-  }
-
-  #closed(): BitloomError {
-    return new BitloomError('LOG_CLOSED', `the op log in ${this.#store.directory} is closed`, {
-      hint: 'open it again',
-    });
+  close(): Promise<void> {
+    return this.#commit.close();
   }
 }
 
