@@ -164,6 +164,9 @@ export const QUERIES_IN_FLIGHT_MAX = 256;
 /** Connections of a server; further ones are closed at once. */
 export const CONNECTIONS_MAX = 4096;
 
+/** Milliseconds between two looks for requests that have not arrived in time. */
+export const CONNECTIONS_CHECK_INTERVAL_MS = 1_000;
+
 /** Milliseconds after which a request that is not answered gets REQUEST_TIMEOUT (`--request-timeout`). */
 export const REQUEST_TIMEOUT_MS_DEFAULT = 30_000;
 
@@ -193,3 +196,15 @@ export const VIEWS_KEPT_MAX = 256;
 
 /** Matches of a queryOpSet from which they are changed as one bitmap, which costs the field's views, not slot by slot. */
 export const BULK_MATCHES_MIN = 4096;
+
+/** Bytes of batches that an index without a directory keeps for the end of a load; more is LOG_OVERLOADED. */
+export const JOURNAL_BYTES_MAX = 1024 * 1024 * 1024;
+
+/** Bytes of op log since the last checkpoint at which the next one is due: some seconds of replay when opening. */
+export const CHECKPOINT_LOG_BYTES_DEFAULT = 64 * 1024 * 1024;
+
+/** A checkpoint writes the index anew, so a large index waits for this part of its own bytes in the op log. */
+export const CHECKPOINT_INDEX_PART = 1 / 16;
+
+/** Changes in memory at which a checkpoint is due too: some hundred megabytes. */
+export const CHECKPOINT_CHANGES_MAX = 16_000_000;

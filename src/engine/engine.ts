@@ -1,10 +1,14 @@
 /**
- * The engine owns one index: the current version, its directory, and the pool that loads into it. One engine per index,
- * on one thread; everything it serves is immutable, so a query never waits for a load.
+ * The engine owns one index: the version it serves, the stream of ops that changes it, its directory and op log, and the
+ * pool that loads and compacts. One engine per index, on one thread; queries and batches run without yielding, so a query
+ * sees all of a batch or nothing of it, and never waits for a load.
  *
- * Publishing is one assignment: a version is complete, durable where there is a directory, and only then current.
+ * Publishing is one step: a base is complete, durable where there is a directory, together with the cursor up to which it
+ * has the op log; then the stream moves to it. A dump replaces or merges into what there was when its load began: batches
+ * accepted since then are applied again on top of it, so nothing accepted is lost and the later statement wins.
  */
-import type { FieldDefinition, IndexDefinition } from '../config/definition.ts';
+import path from 'node:path';
+import type { IndexDefinition } from '../config/definition.ts';
 import { normaliseDefinition, readDefinition } from '../config/parse.ts';
 import { BitloomError } from '../errors.ts';
 import { type BaseVersion, createVersion, emptyVersion } from '../index/base-version.ts';
@@ -12,74 +16,131 @@ import { digestVersion } from '../index/digest.ts';
 import { type IndexDirectory, openDirectory } from '../index/directory/directory.ts';
 import { fieldStatistics } from '../index/statistics.ts';
 import type { FieldSegments, VersionSegments } from '../index/version.ts';
+import { CHECKPOINT_CHANGES_MAX, CHECKPOINT_INDEX_PART, CHECKPOINT_LOG_BYTES_DEFAULT } from '../limits.ts';
+import { compactVersion } from '../load/compact.ts';
 import { type StagedDump, stageDump } from '../load/coordinator.ts';
-import { type LoadOptions, type LoadReport, type LoadSettings, resolveLoadOptions } from '../load/options.ts';
+import {
+  type LoadOptions,
+  type LoadReport,
+  type LoadSettings,
+  resolveLoadOptions,
+  resolveThreads,
+} from '../load/options.ts';
 import { LoadPool } from '../load/pool.ts';
+import { assertLogPosition, LOG_START, type LogPosition } from '../log/log-position.ts';
+import { type OpLog, openOpLog } from '../log/op-log.ts';
+import type { Batch, OpBatch } from '../ops/op.ts';
+import { decodeBatch, encodeBatch } from '../ops/op-codec.ts';
 import { executeCount, executeQuery } from '../query/execute.ts';
 import type { Page, Query } from '../query/query.ts';
 import type { Where } from '../query/where.ts';
-import type { BitloomIndex, IndexStats, LastLoad, OpenOptions } from './index-api.ts';
+import { acceptBatch } from './accept-batch.ts';
+import { combineSegments, takesOpsOf } from './combine-segments.ts';
+import type {
+  ApplyOptions,
+  ApplyReport,
+  BitloomIndex,
+  IndexStats,
+  LastLoad,
+  OpenOptions,
+} from './index-api.ts';
+import { MemoryJournal } from './journal.ts';
+import { OpStream } from './op-stream.ts';
+
+/** Where the op log is within the directory of an index. */
+const LOG_DIRECTORY = 'log';
+
+interface EngineParts {
+  readonly definition: IndexDefinition;
+  readonly directory: IndexDirectory | null;
+  readonly log: OpLog | null;
+  readonly stream: OpStream;
+  readonly lastLoad: LastLoad | null;
+  readonly options: OpenOptions;
+}
 
 export class Engine implements BitloomIndex {
   /** What the next load is read by; the current version keeps the one it was loaded with. */
   readonly #definition: IndexDefinition;
   readonly #directory: IndexDirectory | null;
-  readonly #readOnly: boolean;
-  #current: BaseVersion;
+  /** Null in memory and when reading only. */
+  readonly #log: OpLog | null;
+  readonly #stream: OpStream;
+  readonly #options: OpenOptions;
   /** Goes into every manifest, so that it is known for as long as its dump is. */
   #lastLoad: LastLoad | null;
+  /** Number of the last version that may have been stored. */
+  #versionId: number;
   #pool: LoadPool | null = null;
   #loading: { readonly cancel: AbortController; readonly ended: Promise<unknown> } | null = null;
+  /** The definition of the load that is running does not take every op. */
+  #refusesOps = false;
+  /** Under way; never at the same time as a load stages or publishes. */
+  #checkpointing: Promise<void> | null = null;
+  /** Bytes of the stream below which no other checkpoint is tried after one that failed. */
+  #retryAtBytes = 0;
+  #storing: Promise<void> | null = null;
+  /** Of the last stored version. */
+  #storedCursor: LogPosition;
+  #checkpointCount = 0;
   #closing: Promise<void> | null = null;
 
-  private constructor(
-    definition: IndexDefinition,
-    directory: IndexDirectory | null,
-    current: BaseVersion,
-    lastLoad: LastLoad | null,
-    readOnly: boolean,
-  ) {
+  private constructor({ definition, directory, log, stream, lastLoad, options }: EngineParts) {
     this.#definition = definition;
     this.#directory = directory;
-    this.#current = current;
+    this.#log = log;
+    this.#stream = stream;
     this.#lastLoad = lastLoad;
-    this.#readOnly = readOnly;
+    this.#options = options;
+    this.#versionId = stream.version.id;
+    this.#storedCursor = stream.baseMark.position;
   }
 
-  /** Errors: DEFINITION_*, DIRECTORY_*, SNAPSHOT_*. */
+  /** Errors: DEFINITION_*, DIRECTORY_*, SNAPSHOT_*, LOG_*, BATCH_*. */
   static async open(options: OpenOptions): Promise<Engine> {
     const given = await readGivenDefinition(options.definition);
-    const readOnly = options.readOnly ?? false;
     if (options.directory === undefined) {
       if (given === null) throw definitionMissing('an index in memory');
-      return new Engine(given, null, emptyVersion(0, given), null, readOnly);
+      const stream = new OpStream(new MemoryJournal(), emptyVersion(0, given), LOG_START);
+      return new Engine({ definition: given, directory: null, log: null, stream, lastLoad: null, options });
     }
+    const readOnly = options.readOnly ?? false;
     const directory = await openDirectory(options.directory, { readOnly });
+    let log: OpLog | null = null;
     try {
-      for (const warning of directory.warnings) (options.onWarning ?? process.emitWarning)(warning);
+      const warn = options.onWarning ?? emitWarning;
+      for (const warning of directory.warnings) warn(warning);
       const { latest } = directory;
-      if (latest === null) {
-        if (given === null)
-          throw definitionMissing(`${options.directory}, which holds no published version,`);
-        return new Engine(given, directory, emptyVersion(0, given), null, readOnly);
+      if (latest === null && given === null) {
+        throw definitionMissing(`${options.directory}, which holds no published version,`);
       }
-      const stored = normaliseDefinition(latest.definition);
-      const version = createVersion({ id: latest.id, definition: stored, segments: latest.segments });
-      const lastLoad = (latest.extra.lastLoad as LastLoad | undefined) ?? null;
-      return new Engine(given ?? stored, directory, version, lastLoad, readOnly);
+      const base =
+        latest === null
+          ? emptyVersion(0, given!)
+          : createVersion({
+              id: latest.id,
+              definition: normaliseDefinition(latest.definition),
+              segments: latest.segments,
+            });
+      const cursor = latest?.extra.cursor ?? LOG_START;
+      assertLogPosition(cursor);
+      if (!readOnly) {
+        const logOptions = { fromPosition: cursor, onWarning: warn };
+        log = await openOpLog(path.join(options.directory, LOG_DIRECTORY), logOptions);
+      }
+      const stream = new OpStream(log ?? new MemoryJournal(), base, cursor);
+      if (log !== null) await stream.replay();
+      const lastLoad = (latest?.extra.lastLoad as LastLoad | undefined) ?? null;
+      return new Engine({ definition: given ?? base.definition, directory, log, stream, lastLoad, options });
     } catch (error) {
+      await log?.close();
       await directory.close();
       throw error;
     }
   }
 
   async load(files: Readonly<Record<string, string>>, options: LoadOptions = {}): Promise<LoadReport> {
-    this.#assertOpen();
-    if (this.#readOnly) {
-      throw new BitloomError('READ_ONLY', 'the index is open for reading only', {
-        hint: 'open it without readOnly to load',
-      });
-    }
+    this.#assertWritable('load');
     if (this.#loading !== null) {
       throw new BitloomError('LOAD_RUNNING', 'a load is already running on this index', {
         hint: 'wait for it or cancel it',
@@ -89,31 +150,56 @@ export class Engine implements BitloomIndex {
     const cancel = new AbortController();
     const signal =
       options.signal === undefined ? cancel.signal : AbortSignal.any([options.signal, cancel.signal]);
+    this.#refusesOps = !takesOpsOf(this.#definition, this.#stream.version.definition);
     const loading = this.#load(files, settings, options.onProgress ?? null, signal);
     this.#loading = { cancel, ended: loading.catch(() => {}) };
     try {
       return await loading;
     } finally {
       this.#loading = null;
+      this.#refusesOps = false;
+      this.#checkpointIfDue();
     }
+  }
+
+  async apply(batch: Batch, options: ApplyOptions = {}): Promise<ApplyReport> {
+    this.#assertWritable('apply ops');
+    const accepted = acceptBatch(batch, this.definition, options);
+    if (accepted.batch.entityCount === 0) return { position: this.#visible(), refused: accepted.refused };
+    const position = await this.#write(encodeBatch(accepted.batch), accepted.batch);
+    return { position, refused: accepted.refused };
+  }
+
+  /**
+   * As `apply`, for a batch that was accepted and encoded by the definition in force.
+   * @throws BitloomError those of `decodeBatch` besides.
+   */
+  async applyEncoded(payload: Uint8Array): Promise<LogPosition | null> {
+    this.#assertWritable('apply ops');
+    return this.#write(payload, decodeBatch(payload, this.definition));
+  }
+
+  /** What ops and queries are read by: that of the version being served. */
+  get definition(): IndexDefinition {
+    return this.#stream.version.definition;
   }
 
   async query(query: Query): Promise<Page> {
     this.#assertOpen();
-    return executeQuery(this.#current, query);
+    return executeQuery(this.#stream.version, query);
   }
 
   async count(where?: Where): Promise<number> {
     this.#assertOpen();
-    return executeCount(this.#current, where);
+    return executeCount(this.#stream.version, where);
   }
 
   async stats(options: { digest?: boolean } = {}): Promise<IndexStats> {
     this.#assertOpen();
-    const version = this.#current;
+    const { version } = this.#stream;
     const fields: IndexStats['fields'] = {};
     let indexBytes = version.segments.alive.byteLength;
-    for (const statistics of fieldStatistics(version)) {
+    for (const statistics of fieldStatistics(version, options.digest === true)) {
       const bytes = segmentBytes(version.segments.fields[statistics.name]);
       fields[statistics.name] = { ...statistics, bytes };
       indexBytes += bytes;
@@ -126,6 +212,9 @@ export class Engine implements BitloomIndex {
       alive: version.aliveCount,
       fields,
       memory: { indexBytes, processBytes: process.memoryUsage.rss() },
+      log: this.#log?.stats() ?? null,
+      position: this.#visible(),
+      checkpoints: this.#checkpointCount,
     };
     return options.digest === true ? { ...stats, digest: digestVersion(version) } : stats;
   }
@@ -138,8 +227,85 @@ export class Engine implements BitloomIndex {
   async #close(): Promise<void> {
     this.#loading?.cancel.abort(closedError());
     await this.#loading?.ended;
+    await this.#stream.drained();
+    await this.#checkpointing;
+    if (this.#directory !== null && this.#log !== null && this.#stream.bytesSinceBase > 0) {
+      // What cannot be stored now is in the log.
+      const pool = await this.#poolOf(this.#pool?.threads ?? resolveThreads(undefined));
+      await this.#checkpoint(pool).catch((error: unknown) =>
+        this.#warn(`no checkpoint was stored: ${error}`),
+      );
+    }
+    await this.#log?.close();
     await this.#pool?.close();
     await this.#directory?.close();
+  }
+
+  async #write(payload: Uint8Array, batch: OpBatch): Promise<LogPosition | null> {
+    await this.#ensureStored();
+    if (this.#refusesOps) {
+      throw new BitloomError('LOAD_RUNNING', 'a load that changes the definition is running', {
+        hint: 'send the batch again after the load',
+        details: { retryable: true },
+      });
+    }
+    const position = await this.#stream.write(payload, batch);
+    this.#checkpointIfDue();
+    return this.#log === null ? null : position;
+  }
+
+  /** The log says what was done and the manifest by which definition, so there is one before the first batch. */
+  #ensureStored(): Promise<void> | null {
+    if (this.#directory === null || this.#versionId > 0) return this.#storing;
+    const { base } = this.#stream.version;
+    this.#storing ??= this.#publish(createVersionAfter(base, 1, base.segments)).finally(() => {
+      this.#storing = null;
+    });
+    return this.#storing;
+  }
+
+  /** Where the stream is, for callers; null where positions mean nothing. */
+  #visible(): LogPosition | null {
+    return this.#log === null ? null : this.#stream.position;
+  }
+
+  #checkpointIfDue(): void {
+    if (this.#checkpointing !== null || this.#loading !== null || this.#closing !== null) return;
+    const { bytesSinceBase, version } = this.#stream;
+    if (bytesSinceBase < this.#retryAtBytes) return;
+    const least = this.#options.checkpointLogBytes ?? CHECKPOINT_LOG_BYTES_DEFAULT;
+    const bytesMax = Math.max(least, indexBytesOf(version.segments) * CHECKPOINT_INDEX_PART);
+    if (bytesSinceBase < bytesMax && version.changeCount < CHECKPOINT_CHANGES_MAX) return;
+    this.#checkpointing = this.#poolOf(this.#pool?.threads ?? resolveThreads(undefined))
+      .then((pool) => this.#checkpoint(pool))
+      .then(() => {
+        this.#retryAtBytes = 0;
+      })
+      .catch((error: unknown) => {
+        this.#retryAtBytes = this.#stream.bytesSinceBase + bytesMax;
+        this.#warn(`a checkpoint failed and will be tried again: ${error}`);
+      })
+      .finally(() => {
+        this.#checkpointing = null;
+      });
+  }
+
+  /**
+   * Makes a base of everything applied so far, stores it with the cursor, goes over to it, and lets go of the log before.
+   * Batches go on being applied meanwhile; the engine's thread only hands out the changes and takes the result.
+   */
+  async #checkpoint(pool: LoadPool): Promise<void> {
+    const mark = this.#stream.mark();
+    const { version } = this.#stream;
+    const changes = version.changes();
+    const segments = await compactVersion(version.base, changes, (task) => pool.run(task));
+    const base = createVersionAfter(version.base, this.#versionId + 1, segments);
+    const cursorBefore = this.#storedCursor;
+    await this.#publish(base, { cursor: mark.position });
+    await this.#stream.moveTo(base, mark);
+    this.#checkpointCount++;
+    // The version before is kept on disk in case this one is damaged there, so the log keeps what that one needs.
+    await this.#stream.removeBelow(this.#log === null ? mark.position : cursorBefore);
   }
 
   async #load(
@@ -149,32 +315,47 @@ export class Engine implements BitloomIndex {
     signal: AbortSignal,
   ): Promise<LoadReport> {
     const startedAtMs = performance.now();
-    const previous = this.#current;
+    await this.#checkpointing;
+    await this.#stream.drained();
+    const pool = await this.#poolOf(settings.threads);
+    if (this.#stream.bytesSinceBase > 0) await this.#checkpoint(pool);
+    const previous = this.#stream.version.base;
+    const mark = this.#stream.baseMark;
     const staged = await stageDump({
       definition: this.#definition,
       files,
       settings,
-      pool: await this.#poolOf(settings.threads),
+      pool,
       previous: previous.segments,
       onProgress: onProgress ?? null,
       signal,
     });
     try {
       staged.progress.enter('publish');
-      const segments = combineSegments(this.#definition, previous, staged);
-      const version = createVersion({ id: previous.id + 1, definition: this.#definition, segments });
+      const segments = combineSegments(this.#definition, previous, staged.staging);
+      const version = createVersion({ id: this.#versionId + 1, definition: this.#definition, segments });
       signal.throwIfAborted();
       const report = reportOf(staged, version, performance.now() - startedAtMs);
       const lastLoad = lastLoadOf(report, settings.label);
-      const extra = { lastLoad };
-      await this.#directory?.publish({ id: version.id, definition: this.#definition, segments, extra });
-      this.#current = version;
+      await this.#publish(version, { lastLoad, cursor: mark.position });
+      await this.#stream.moveTo(version, mark);
       this.#lastLoad = lastLoad;
       staged.progress.enter('done');
       return { ...report, durationMs: performance.now() - startedAtMs };
     } finally {
       staged.progress.stop();
     }
+  }
+
+  /** Stores a version durably with what belongs to it. */
+  async #publish(
+    version: BaseVersion,
+    { lastLoad = this.#lastLoad, cursor = this.#stream.baseMark.position } = {},
+  ): Promise<void> {
+    const { id, definition, segments } = version;
+    await this.#directory?.publish({ id, definition, segments, extra: { lastLoad, cursor } });
+    this.#versionId = id;
+    this.#storedCursor = cursor;
   }
 
   async #poolOf(threads: number): Promise<LoadPool> {
@@ -188,41 +369,26 @@ export class Engine implements BitloomIndex {
   #assertOpen(): void {
     if (this.#closing !== null) throw closedError();
   }
-}
 
-/** Staged segments over those of the previous version. A field that no table of the dump feeds keeps what it had. */
-function combineSegments(
-  definition: IndexDefinition,
-  previous: BaseVersion,
-  { staging }: StagedDump,
-): VersionSegments {
-  const fields: Record<string, FieldSegments> = {};
-  for (const field of definition.fields) {
-    const staged = staging.fields.get(field.name);
-    const kept = previous.segments.fields[field.name];
-    if (staged !== undefined) fields[field.name] = staged;
-    else if (kept !== undefined) fields[field.name] = keepSegments(field, previous, kept);
+  #assertWritable(what: string): void {
+    this.#assertOpen();
+    if (this.#options.readOnly !== true) return;
+    throw new BitloomError('READ_ONLY', 'the index is open for reading only', {
+      hint: `open it without readOnly to ${what}`,
+    });
   }
-  return { alive: staging.alive ?? previous.segments.alive, fields };
+
+  #warn(message: string): void {
+    (this.#options.onWarning ?? emitWarning)(message);
+  }
 }
 
-/** Error DEFINITION_CHANGED when the field now means something else than what is stored. */
-function keepSegments(field: FieldDefinition, previous: BaseVersion, kept: FieldSegments): FieldSegments {
-  const stored = previous.definition.fields.find(({ name }) => name === field.name);
-  const same =
-    stored !== undefined &&
-    stored.type === field.type &&
-    stored.many === field.many &&
-    stored.filter === field.filter &&
-    stored.sort === field.sort;
-  if (same) return kept;
-  throw new BitloomError(
-    'DEFINITION_CHANGED',
-    `the definition of field ${field.name} is not the one it was loaded with`,
-    {
-      hint: 'load every table that feeds a changed field in the same dump',
-    },
-  );
+function createVersionAfter(base: BaseVersion, id: number, segments: VersionSegments): BaseVersion {
+  return createVersion({ id, definition: base.definition, segments });
+}
+
+function indexBytesOf({ alive, fields }: VersionSegments): number {
+  return Object.values(fields).reduce((sum, field) => sum + segmentBytes(field), alive.byteLength);
 }
 
 function reportOf(staged: StagedDump, version: BaseVersion, durationMs: number): LoadReport {
@@ -241,6 +407,10 @@ function reportOf(staged: StagedDump, version: BaseVersion, durationMs: number):
 
 function lastLoadOf({ version, rows, rejectedRows, alive }: LoadReport, label: string | null): LastLoad {
   return { label, version, rows, rejectedRows, alive };
+}
+
+function emitWarning(message: string): void {
+  process.emitWarning(message, 'BitloomWarning');
 }
 
 function segmentBytes(segments: FieldSegments | undefined): number {

@@ -5,6 +5,10 @@
 import type { VersionDigest } from '../index/digest.ts';
 import type { FieldStatistics } from '../index/statistics.ts';
 import type { LoadOptions, LoadReport } from '../load/options.ts';
+import type { LogPosition } from '../log/log-position.ts';
+import type { OpLogStats } from '../log/op-log.ts';
+import type { Batch } from '../ops/op.ts';
+import type { RefusedEntity } from '../ops/parse-batch.ts';
 import type { Page, Query } from '../query/query.ts';
 import type { Where } from '../query/where.ts';
 
@@ -13,8 +17,13 @@ export interface OpenOptions {
   definition?: string | object;
   /** Where published versions are kept; created when missing. Without it the index lives in memory only. */
   directory?: string;
-  /** Serve what the directory holds without locking it; loading is then an error. */
+  /**
+   * Serve the last stored version without locking the directory; loading and applying are then errors. Ops that are only
+   * in the op log so far do not show.
+   */
   readOnly?: boolean;
+  /** Bytes of op log since the last checkpoint at which the next one is made; more for a large index. Default 64 MiB. */
+  checkpointLogBytes?: number;
   /** Run the engine on the caller's thread instead of one of its own. */
   inProcess?: boolean;
   /** Receives what was mended or skipped while opening, such as a corrupt snapshot file. Default: process.emitWarning. */
@@ -47,6 +56,12 @@ export interface IndexStats {
   version: number;
   alive: number;
   fields: Record<string, FieldStats>;
+  /** The op log; null in memory and when reading only. */
+  log: OpLogStats | null;
+  /** Up to here the op log is applied and visible; null without one. */
+  position: LogPosition | null;
+  /** Versions made of applied ops since the index was opened. */
+  checkpoints: number;
   memory: {
     /** Bytes of all segments of the version, in shared memory. */
     indexBytes: number;
@@ -57,17 +72,40 @@ export interface IndexStats {
   digest?: VersionDigest;
 }
 
+export interface ApplyOptions {
+  /** One entity that is refused refuses the whole batch with BATCH_REFUSED. */
+  strict?: boolean;
+}
+
+export interface ApplyReport {
+  /** Where the batch is in the op log; null without one. A read that comes later sees everything up to here. */
+  readonly position: LogPosition | null;
+  /** Entities that were not applied, and why; the others were. */
+  readonly refused: readonly RefusedEntity[];
+}
+
 export interface BitloomIndex {
   /**
    * Loads one dump, table name → CSV file, and publishes it in one step. Queries see the previous version until then.
    * Errors publish nothing: SOURCE_*, TABLE_UNKNOWN, TOO_MANY_REJECTS, MEMORY_LIMIT, LOAD_CANCELLED, LOAD_RUNNING, …
    */
   load(files: Readonly<Record<string, string>>, options?: LoadOptions): Promise<LoadReport>;
+  /**
+   * Applies a batch of ops, given as JSON values. Resolves when it is durable (with a directory) and visible; queries see
+   * all of it or nothing. Batches take effect in the order of the calls, which may be made without waiting for the ones
+   * before; those in flight together share a flush of the disk. While a load runs, ops go on and are applied again on top
+   * of the dump. Errors apply nothing: BATCH_*, READ_ONLY, INDEX_BROKEN, and LOG_UNWRITABLE, LOG_OVERLOADED, LOAD_RUNNING
+   * (the load changes the definition), after which the same batch can be sent again.
+   */
+  apply(batch: Batch, options?: ApplyOptions): Promise<ApplyReport>;
   /** One page of the matching slots in order. Errors: QUERY_*, TAKE_TOO_LARGE, CURSOR_*. */
   query(query: Query): Promise<Page>;
   /** How many alive slots match; all of them without `where`. */
   count(where?: Where): Promise<number>;
   stats(options?: { digest?: boolean }): Promise<IndexStats>;
-  /** Ends every thread and releases the directory. A running load is cancelled. Closing twice is fine. */
+  /**
+   * Ends every thread and releases the directory. A running load is cancelled, batches in flight are finished, and what
+   * was applied since the last checkpoint is stored. Closing twice is fine.
+   */
   close(): Promise<void>;
 }

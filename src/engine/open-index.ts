@@ -8,6 +8,7 @@ const OPTION_NAMES: ReadonlySet<string> = new Set([
   'definition',
   'directory',
   'readOnly',
+  'checkpointLogBytes',
   'inProcess',
   'onWarning',
 ]);

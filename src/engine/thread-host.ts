@@ -3,9 +3,11 @@
  * signals and functions do not cross threads by themselves.
  */
 import * as Comlink from 'comlink';
+import type { IndexDefinition } from '../config/definition.ts';
 import { errorToData } from '../errors.ts';
 import type { Outcome } from '../load/chunk-messages.ts';
 import type { LoadOptions, LoadProgress, LoadReport } from '../load/options.ts';
+import type { LogPosition } from '../log/log-position.ts';
 import type { Page, Query } from '../query/query.ts';
 import type { Where } from '../query/where.ts';
 import { Engine } from './engine.ts';
@@ -15,17 +17,38 @@ import type { IndexStats, OpenOptions } from './index-api.ts';
 export type PlainOpenOptions = Omit<OpenOptions, 'onWarning' | 'inProcess'>;
 export type PlainLoadOptions = Omit<LoadOptions, 'onProgress' | 'signal'>;
 
+export interface OpenedEngine {
+  readonly warnings: readonly string[];
+  readonly definition: IndexDefinition;
+}
+
 export class ThreadHost {
   #engine: Engine | null = null;
   #cancelling: AbortController | null = null;
 
-  /** Gives the warnings of opening. */
-  open(options: PlainOpenOptions): Promise<Outcome<string[]>> {
+  /** Gives the warnings of opening; later ones go to the process. */
+  open(options: PlainOpenOptions): Promise<Outcome<OpenedEngine>> {
     return outcomeOf(async () => {
       const warnings: string[] = [];
-      this.#engine = await Engine.open({ ...options, onWarning: (message) => warnings.push(message) });
-      return warnings;
+      let isOpen = false;
+      const onWarning = (message: string) => {
+        if (isOpen) process.emitWarning(message, 'BitloomWarning');
+        else warnings.push(message);
+      };
+      this.#engine = await Engine.open({ ...options, onWarning });
+      isOpen = true;
+      return { warnings, definition: this.#engine.definition };
     });
+  }
+
+  /** What ops are read by; it changes with a load. */
+  definition(): Promise<Outcome<IndexDefinition>> {
+    return outcomeOf(async () => this.#opened().definition);
+  }
+
+  /** The bytes of an accepted batch. */
+  apply(payload: Uint8Array): Promise<Outcome<LogPosition | null>> {
+    return outcomeOf(() => this.#opened().applyEncoded(payload));
   }
 
   load(

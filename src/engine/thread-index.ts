@@ -4,15 +4,20 @@
  */
 import { Worker } from 'node:worker_threads';
 import * as Comlink from 'comlink';
+import type { IndexDefinition } from '../config/definition.ts';
 import { BitloomError, errorFromData } from '../errors.ts';
 import type { Outcome } from '../load/chunk-messages.ts';
 import type { LoadOptions, LoadReport } from '../load/options.ts';
+import type { LogPosition } from '../log/log-position.ts';
+import type { Batch } from '../ops/op.ts';
+import { encodeBatch } from '../ops/op-codec.ts';
 import type { Page, Query } from '../query/query.ts';
 import type { Where } from '../query/where.ts';
 import { threadEntry } from '../thread-entry.ts';
+import { acceptBatch } from './accept-batch.ts';
 import { nodeEndpoint } from './comlink-endpoint.ts';
-import type { BitloomIndex, IndexStats, OpenOptions } from './index-api.ts';
-import type { ThreadHost } from './thread-host.ts';
+import type { ApplyOptions, ApplyReport, BitloomIndex, IndexStats, OpenOptions } from './index-api.ts';
+import type { OpenedEngine, ThreadHost } from './thread-host.ts';
 
 export class ThreadIndex implements BitloomIndex {
   readonly #worker: Worker;
@@ -20,6 +25,8 @@ export class ThreadIndex implements BitloomIndex {
   readonly #host: Comlink.Remote<ThreadHost>;
   /** Calls in flight: how to fail each of them when the thread ends. */
   readonly #pending = new Set<(error: BitloomError) => void>();
+  /** What ops are read by. */
+  #definition: IndexDefinition | null = null;
   #closing: Promise<void> | null = null;
   /** Set when the thread has ended without being asked to. */
   #crash: BitloomError | null = null;
@@ -39,7 +46,8 @@ export class ThreadIndex implements BitloomIndex {
     const worker = new Worker(threadEntry('engine'), { name: 'bitloom engine' });
     const index = new ThreadIndex(worker);
     try {
-      const warnings = await index.#call<string[]>(() => index.#host.open(plain));
+      const { warnings, definition } = await index.#call<OpenedEngine>(() => index.#host.open(plain));
+      index.#definition = definition;
       for (const warning of warnings) (onWarning ?? emitWarning)(warning);
       return index;
     } catch (error) {
@@ -59,10 +67,23 @@ export class ThreadIndex implements BitloomIndex {
     signal?.addEventListener('abort', cancel);
     try {
       const listener = onProgress === undefined ? null : Comlink.proxy(onProgress);
-      return await this.#call(() => this.#host.load(files, plain, listener));
+      const report = await this.#call<LoadReport>(() => this.#host.load(files, plain, listener));
+      this.#definition = await this.#call<IndexDefinition>(() => this.#host.definition());
+      return report;
     } finally {
       signal?.removeEventListener('abort', cancel);
     }
+  }
+
+  /** Checks and encodes the batch here, so that what crosses to the engine is what its log stores, without a copy. */
+  async apply(batch: Batch, options: ApplyOptions = {}): Promise<ApplyReport> {
+    if (this.#closing !== null) throw closed();
+    const accepted = acceptBatch(batch, this.#definition!, options);
+    const payload = encodeBatch(accepted.batch);
+    const position = await this.#call<LogPosition | null>(() =>
+      this.#host.apply(Comlink.transfer(payload, [payload.buffer as ArrayBuffer])),
+    );
+    return { position, refused: accepted.refused };
   }
 
   query(query: Query): Promise<Page> {

@@ -13,6 +13,7 @@ export class DeltaEntries {
   count = 0;
   /** By entry. Their identity changes when they grow. */
   rows = new Uint32Array(ENTRIES_FIRST);
+  slots = new Uint32Array(ENTRIES_FIRST);
   keys = new Uint32Array(ENTRIES_FIRST);
   /** 1: the row has the key. */
   present = new Uint8Array(ENTRIES_FIRST);
@@ -33,10 +34,11 @@ export class DeltaEntries {
   }
 
   /** A new entry; of a `many` field there must be none of the row and key. */
-  add(row: number, key: number, present: boolean): number {
+  add(row: number, slot: number, key: number, present: boolean): number {
     if (this.count === this.rows.length) this.#grow();
     const entry = this.count++;
     this.rows[entry] = row;
+    this.slots[entry] = slot;
     this.keys[entry] = key;
     this.present[entry] = present ? 1 : 0;
     const index = this.keyTable.add(key);
@@ -77,6 +79,7 @@ export class DeltaEntries {
   #grow(): void {
     const capacity = this.rows.length * 2;
     this.rows = grown(this.rows, capacity);
+    this.slots = grown(this.slots, capacity);
     this.keys = grown(this.keys, capacity);
     this.nextOfKey = grown(this.nextOfKey, capacity);
     const present = new Uint8Array(capacity);

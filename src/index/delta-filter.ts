@@ -50,6 +50,8 @@ export class DeltaFilter implements FilterField {
   readonly #flips = new GrowableWords(256);
   readonly #views = new Map<number, View>();
   #presentView: View | null = null;
+  /** Keys of entries that the base does not have. */
+  #newKeyCount = 0;
   #bulkRevision = 0;
   #valueCount = { revision: '', count: 0 };
 
@@ -78,6 +80,10 @@ export class DeltaFilter implements FilterField {
       this.#valueCount = { revision, count };
     }
     return this.#valueCount.count;
+  }
+
+  get valueCountMax(): number {
+    return this.base.valueCount + this.#newKeyCount + this.bulk.adds.size;
   }
 
   get present(): RoaringBitmap32 {
@@ -129,16 +135,15 @@ export class DeltaFilter implements FilterField {
       entries.present[current - 1] = 0;
       this.#flips.push(current - 1);
     }
-    const entry = entries.add(row, key, true);
+    const entry = this.#addEntry(row, slot, key, true);
     this.#heads[row] = entry + 1;
-    this.#flips.push(entry);
   }
 
   /** Of a `many` field. */
   add(row: number, slot: number, key: number): void {
     this.#touch(row, slot);
     const found = this.#entries.find(row, key);
-    if (found === 0) this.#addToRow(row, key, true);
+    if (found === 0) this.#addToRow(row, slot, key, true);
     else this.#flip(row, found - 1, 1);
   }
 
@@ -157,7 +162,7 @@ export class DeltaFilter implements FilterField {
       this.#flip(row, found - 1, 0);
     } else if ((flags & CLEARED) === 0 && this.#isBelow(key, slot)) {
       this.#touch(row, slot);
-      this.#addToRow(row, key, false);
+      this.#addToRow(row, slot, key, false);
     }
   }
 
@@ -212,21 +217,19 @@ export class DeltaFilter implements FilterField {
   changes(): FilterChanges | null {
     if (!this.isChanged) return null;
     const cleared = this.#cleared.since(0);
-    const { rows, keys, present, count } = this.#entries;
-    const { words: slots } = this.#slotRows;
+    const { slots, keys, present, count } = this.#entries;
     const presentCount = countOnes(present, count);
     const added = pairsOf(presentCount);
     const removed = pairsOf(this.many ? count - presentCount : 0);
     let addedAt = 0;
     let removedAt = 0;
     for (let entry = 0; entry < count; entry++) {
-      const slot = slots[rows[entry]];
       if (present[entry] === 1) {
         added.keys[addedAt] = keys[entry];
-        added.slots[addedAt++] = slot;
+        added.slots[addedAt++] = slots[entry];
       } else if (this.many) {
         removed.keys[removedAt] = keys[entry];
-        removed.slots[removedAt++] = slot;
+        removed.slots[removedAt++] = slots[entry];
       }
     }
     return {
@@ -278,12 +281,20 @@ export class DeltaFilter implements FilterField {
     if (this.many) this.#presentCounts = grown(this.#presentCounts, capacity);
   }
 
-  #addToRow(row: number, key: number, present: boolean): void {
-    const entry = this.#entries.add(row, key, present);
+  #addToRow(row: number, slot: number, key: number, present: boolean): void {
+    const entry = this.#addEntry(row, slot, key, present);
     this.#entries.nextOfRow[entry] = this.#heads[row];
     this.#heads[row] = entry + 1;
     if (present) this.#presentCounts[row]++;
+  }
+
+  #addEntry(row: number, slot: number, key: number, present: boolean): number {
+    const { keyTable } = this.#entries;
+    const keyCount = keyTable.count;
+    const entry = this.#entries.add(row, slot, key, present);
+    if (keyTable.count > keyCount && this.base.cardinality(key) === 0) this.#newKeyCount++;
     this.#flips.push(entry);
+    return entry;
   }
 
   #flip(row: number, entry: number, present: number): void {
@@ -318,7 +329,6 @@ export class DeltaFilter implements FilterField {
 
   /** Writes the slots of a small key to `smallSlots`, unordered and unique; returns their number. */
   #fillSmall(key: number): number {
-    const { words: slotOfRow } = this.#slotRows;
     const entries = this.#entries;
     let count = 0;
     for (const slot of this.base.slots(key)) {
@@ -326,7 +336,7 @@ export class DeltaFilter implements FilterField {
     }
     for (let entry = entries.firstOf(key); entry !== 0; entry = entries.nextOfKey[entry - 1]) {
       // Of several entries of a row and key only one counts.
-      if (entries.present[entry - 1] === 1) smallSlots[count++] = slotOfRow[entries.rows[entry - 1]];
+      if (entries.present[entry - 1] === 1) smallSlots[count++] = entries.slots[entry - 1];
     }
     return count;
   }
@@ -363,33 +373,29 @@ export class DeltaFilter implements FilterField {
   #syncView(view: View, key: number): void {
     subtract(view, this.#cleared);
     const entries = this.#entries;
-    const { words: slotOfRow } = this.#slotRows;
     const added = new GrowableWords(64);
     const removed = new GrowableWords(64);
     const flips = this.#flips.view();
     if (entries.countOf(key) < flips.length - view.flips) {
       for (let entry = entries.firstOf(key); entry !== 0; entry = entries.nextOfKey[entry - 1]) {
-        const row = entries.rows[entry - 1];
-        (this.#has(row, entry - 1) ? added : removed).push(slotOfRow[row]);
+        (this.#has(entry - 1) ? added : removed).push(entries.slots[entry - 1]);
       }
     } else {
       for (let i = view.flips; i < flips.length; i++) {
         const entry = flips[i];
-        if (entries.keys[entry] !== key) continue;
-        const row = entries.rows[entry];
-        (this.#has(row, entry) ? added : removed).push(slotOfRow[row]);
+        if (entries.keys[entry] === key) (this.#has(entry) ? added : removed).push(entries.slots[entry]);
       }
     }
     change(view, added, removed);
     view.flips = flips.length;
   }
 
-  /** Whether the row has the key of an entry of it, be it by this entry or by a later one. */
-  #has(row: number, entry: number): boolean {
-    const { present, keys } = this.#entries;
+  /** Whether the row of an entry has its key, be it by this entry or by a later one. */
+  #has(entry: number): boolean {
+    const { present, keys, rows } = this.#entries;
     if (present[entry] === 1) return true;
-    if (this.many || this.#heads[row] === 0) return false;
-    return keys[this.#heads[row] - 1] === keys[entry];
+    const head = this.many ? 0 : this.#heads[rows[entry]];
+    return head !== 0 && keys[head - 1] === keys[entry];
   }
 
   #syncPresent(): RoaringBitmap32 {
@@ -416,17 +422,17 @@ export class DeltaFilter implements FilterField {
       return view.bitmap;
     }
     subtract(view, this.#cleared);
-    const { rows } = this.#entries;
-    const { words: slotOfRow } = this.#slotRows;
+    const { rows, slots } = this.#entries;
     const added = new GrowableWords(64);
     const removed = new GrowableWords(64);
     const unknown = new GrowableWords(64);
     const flips = this.#flips.view();
     for (let i = view.flips; i < flips.length; i++) {
       const row = rows[flips[i]];
-      if (this.many ? this.#presentCounts[row] > 0 : this.#heads[row] !== 0) added.push(slotOfRow[row]);
-      else if ((this.#flags[row] & CLEARED) !== 0) removed.push(slotOfRow[row]);
-      else unknown.push(slotOfRow[row]);
+      const slot = slots[flips[i]];
+      if (this.many ? this.#presentCounts[row] > 0 : this.#heads[row] !== 0) added.push(slot);
+      else if ((this.#flags[row] & CLEARED) !== 0) removed.push(slot);
+      else unknown.push(slot);
     }
     change(view, added, removed);
     view.flips = flips.length;
@@ -477,7 +483,7 @@ export class DeltaFilter implements FilterField {
   *#removedOf(key: number): Generator<number> {
     const entries = this.#entries;
     for (let entry = entries.firstOf(key); entry !== 0; entry = entries.nextOfKey[entry - 1]) {
-      if (entries.present[entry - 1] === 0) yield this.#slotRows.words[entries.rows[entry - 1]];
+      if (entries.present[entry - 1] === 0) yield entries.slots[entry - 1];
     }
   }
 

@@ -165,19 +165,19 @@ export class DeltaSort implements SortField {
   changes(): SortChanges | null {
     if (!this.isChanged) return null;
     const changed = this.#changed.since(0);
-    const slots = changed.toUint32Array();
-    const keys = new Uint32Array(new SharedArrayBuffer(slots.length * 4));
-    const withKey = new Uint32Array(new SharedArrayBuffer(slots.length * 4));
+    const states = this.#states;
+    const { words: slotOfRow } = this.#slotRows;
+    const slots = new Uint32Array(new SharedArrayBuffer(changed.size * 4));
+    const keys = new Uint32Array(new SharedArrayBuffer(changed.size * 4));
     let count = 0;
-    for (const slot of slots) {
-      const row = this.#slotRows.indexOf(slot);
-      if (this.#states[row] !== HAS_KEY) continue;
-      withKey[count] = slot;
+    for (let row = 0; row < states.length; row++) {
+      if (states[row] !== HAS_KEY) continue;
+      slots[count] = slotOfRow[row];
       keys[count++] = this.#keys[row];
     }
     return {
       voided: sharedBytes(RoaringBitmap32.or(changed, this.bulk.voided)),
-      slots: withKey.subarray(0, count),
+      slots: slots.subarray(0, count),
       keys: keys.subarray(0, count),
       bulk: [...this.bulk.adds].map(([key, bitmap]) => ({
         key,
@@ -315,7 +315,7 @@ export class DeltaSort implements SortField {
 export interface SortChanges {
   /** Slots whose base key does not count, in portable roaring bytes. */
   readonly voided: Uint8Array;
-  /** Ascending, with their keys; in shared memory. */
+  /** In any order, with their keys; in shared memory. */
   readonly slots: Uint32Array;
   readonly keys: Uint32Array;
   /** Sets of slots with one key, disjoint from each other and from `slots`, in portable roaring bytes. */

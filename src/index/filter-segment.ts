@@ -57,6 +57,10 @@ export class FilterSegment implements FilterField {
     return this.runKeys.length + this.bitmapKeys.length;
   }
 
+  get valueCountMax(): number {
+    return this.valueCount;
+  }
+
   get presentCountMax(): number {
     return this.present.size;
   }

@@ -5,7 +5,7 @@ import type { FieldSegments, Version, VersionSegments } from './version.ts';
 
 export interface FieldStatistics {
   readonly name: string;
-  /** Distinct values; undefined without a filter. */
+  /** Distinct values; undefined without a filter. After ops, and so is `present`, an upper bound unless asked for a digest. */
   readonly values?: number;
   /** Slots with a value. */
   readonly present: number;
@@ -17,8 +17,10 @@ export interface FieldStatistics {
   readonly strings?: number;
 }
 
+/** @param exact count values and slots where changes since the base leave only bounds at hand; reads much of the index */
 export function fieldStatistics(
   version: Version & { readonly segments: VersionSegments },
+  exact = true,
 ): FieldStatistics[] {
   return version.definition.fields.map(({ name }) => {
     const filter = version.filter(name);
@@ -26,9 +28,9 @@ export function fieldStatistics(
     const dictionary = version.dictionary(name);
     return {
       name,
-      present: (filter ?? sort)?.present.size ?? 0,
+      present: filter === undefined || exact ? ((filter ?? sort)?.present.size ?? 0) : filter.presentCountMax,
       bytes: segmentBytes(version.segments.fields[name] ?? {}),
-      ...(filter === undefined ? {} : { values: filter.valueCount }),
+      ...(filter === undefined ? {} : { values: exact ? filter.valueCount : filter.valueCountMax }),
       ...(sort === undefined ? {} : { layers: sort.layerCount }),
       ...(dictionary === undefined ? {} : { strings: dictionary.size }),
     };

@@ -20,6 +20,8 @@ export interface KeyCardinality {
 export interface FilterField {
   /** Number of keys with at least one slot. */
   readonly valueCount: number;
+  /** No smaller than `valueCount`, and never slow to tell. */
+  readonly valueCountMax: number;
   /** Slots with at least one value. */
   readonly present: RoaringBitmap32;
   /** No smaller than their number, and never slow to tell. */

@@ -29,16 +29,30 @@ export function compactSort(kernels: Kernels, { field, base, changes }: SortComp
   const builder = new SortSegmentBuilder({ field, transpose: pageTransposer(kernels) });
   const kept = RoaringBitmap32.andNot(segment.present, frozenView(changes.voided));
   const bulk = changes.bulk.map(({ key, slots }) => ({ key, slots: frozenView(slots) }));
+  const rows = inOrderOfSlots(changes);
   const page = new PageSlots();
   for (const pageKey of changedAndKept(kept, changes, bulk)) {
     page.clear();
     page.addBase(segment, kept, pageKey);
     for (const { key, slots } of bulk) page.addSet(slots, key, pageKey);
-    page.addRows(changes, pageKey);
+    page.addRows(rows, pageKey);
     page.addTo(builder, pageKey);
   }
   kernels.memory.release(mark);
   return builder.finish();
+}
+
+interface Rows {
+  readonly slots: Uint32Array;
+  readonly keys: Uint32Array;
+}
+
+function inOrderOfSlots({ slots, keys }: Rows): Rows {
+  const order = orderByKey(slots);
+  if (order === null) return { slots, keys };
+  const at = order.slice(0, slots.length);
+  returnWords(order);
+  return { slots: at.map((row) => slots[row]), keys: at.map((row) => keys[row]) };
 }
 
 /** Pages that have any slot, ascending. */
@@ -62,7 +76,7 @@ class PageSlots {
   readonly #column = new Uint32Array(PAGE_SLOTS);
   readonly #present = new Uint32Array(BITSET_WORDS);
   #count = 0;
-  /** Changes before the page at hand, which ascend. */
+  /** Rows before the page at hand. */
   #rowAt = 0;
 
   clear(): void {
@@ -82,7 +96,8 @@ class PageSlots {
     this.#count += count;
   }
 
-  addRows({ slots, keys }: SortChanges, pageKey: number): void {
+  /** Rows ascend, and so do the pages asked for. */
+  addRows({ slots, keys }: Rows, pageKey: number): void {
     while (this.#rowAt < slots.length && slots[this.#rowAt] >>> 16 === pageKey) {
       this.#slots[this.#count] = slots[this.#rowAt];
       this.#keys[this.#count++] = keys[this.#rowAt++];
@@ -93,19 +108,8 @@ class PageSlots {
     const slots = this.#slots.subarray(0, this.#count);
     const keys = this.#keys.subarray(0, this.#count);
     if (this.#count <= SPARSE_SLOTS_MAX) {
-      const order = orderByKey(slots);
-      if (order === null) {
-        builder.addSparsePage(slots, keys, 0, this.#count);
-        return;
-      }
-      const at = order.slice(0, this.#count);
-      returnWords(order);
-      builder.addSparsePage(
-        at.map((index) => slots[index]),
-        at.map((index) => keys[index]),
-        0,
-        this.#count,
-      );
+      const rows = inOrderOfSlots({ slots, keys });
+      builder.addSparsePage(rows.slots, rows.keys, 0, this.#count);
       return;
     }
     this.#column.fill(0);

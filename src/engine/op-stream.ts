@@ -1,0 +1,164 @@
+/**
+ * The stream of accepted batches and the version that has them. A batch is durable in the journal first, then applied,
+ * in the order of the journal, so that what is in memory is always the base with the records after its mark, and can be
+ * made again from both.
+ *
+ * That is how the base is exchanged, be it for a compacted one or for that of a dump: a new version over the new base
+ * takes the records after the mark while the old one goes on, and takes its place once it has caught up. A query sees one
+ * or the other; nothing that was accepted is lost.
+ */
+import { BitloomError } from '../errors.ts';
+import type { BaseVersion } from '../index/base-version.ts';
+import { DeltaVersion } from '../index/delta-version.ts';
+import type { LogPosition } from '../log/log-position.ts';
+import { CoalescerSink } from '../ops/coalescer-sink.ts';
+import type { OpBatch } from '../ops/op.ts';
+import { decodeBatch } from '../ops/op-codec.ts';
+import { processBatch } from '../ops/processor.ts';
+import type { Journal } from './journal.ts';
+
+/** A place in the stream. */
+export interface StreamMark {
+  readonly position: LogPosition;
+  /** Batches applied up to there, since the index was opened. */
+  readonly batchCount: number;
+  readonly bytes: number;
+}
+
+export class OpStream {
+  readonly #journal: Journal;
+  #version: DeltaVersion;
+  #sink: CoalescerSink;
+  /** Everything up to here is applied. */
+  #position: LogPosition;
+  #batchCount = 0;
+  #bytes = 0;
+  /** Up to here the base has everything. */
+  #baseMark: StreamMark;
+  /** The last batch that waits to be durable and applied. */
+  #tail: Promise<unknown> = Promise.resolve();
+  #failure: BitloomError | null = null;
+
+  constructor(journal: Journal, base: BaseVersion, position: LogPosition) {
+    this.#journal = journal;
+    this.#version = new DeltaVersion(base);
+    this.#sink = new CoalescerSink(this.#version);
+    this.#position = position;
+    this.#baseMark = this.mark();
+  }
+
+  /** @throws BitloomError INDEX_BROKEN when a batch could not be applied in full. */
+  get version(): DeltaVersion {
+    if (this.#failure !== null) throw this.#failure;
+    return this.#version;
+  }
+
+  get position(): LogPosition {
+    return this.#position;
+  }
+
+  get baseMark(): StreamMark {
+    return this.#baseMark;
+  }
+
+  /** Bytes of the batches that the base does not have. */
+  get bytesSinceBase(): number {
+    return this.#bytes - this.#baseMark.bytes;
+  }
+
+  mark(): StreamMark {
+    return { position: this.#position, batchCount: this.#batchCount, bytes: this.#bytes };
+  }
+
+  /**
+   * Applies what the journal has after the base. To be called once, before anything else.
+   * @throws BitloomError those of the journal and of `decodeBatch`.
+   */
+  async replay(): Promise<void> {
+    for await (const { position, payload } of this.#journal.read(this.#position)) {
+      this.#apply(decodeBatch(payload, this.#version.definition), position, payload.length);
+    }
+  }
+
+  /**
+   * Resolves when the batch, given encoded too, is durable and visible. Batches become visible in the order of the calls.
+   * @throws BitloomError those of the journal's `append`: then nothing is applied.
+   */
+  write(payload: Uint8Array, batch: OpBatch): Promise<LogPosition> {
+    const appended = this.#journal.append(payload);
+    // Its failure is met in turn; until then somebody has to listen.
+    appended.catch(() => {});
+    const applied = this.#tail.then(async () => {
+      const position = await appended;
+      // While it waited, the base may have become that of another definition.
+      const isCurrent = batch.fields === this.#version.definition.fields;
+      this.#apply(
+        isCurrent ? batch : decodeBatch(payload, this.#version.definition),
+        position,
+        payload.length,
+      );
+      return position;
+    });
+    this.#tail = applied.catch(() => {});
+    return applied;
+  }
+
+  /** Resolves when every batch given so far is applied or has failed. */
+  async drained(): Promise<void> {
+    await this.#tail;
+  }
+
+  /**
+   * Goes over to a base that has everything up to a mark. Resolves right after the step.
+   * @throws BitloomError LOG_DAMAGED when the journal has lost a record since; then the version stays as it was.
+   */
+  async moveTo(base: BaseVersion, mark: StreamMark): Promise<void> {
+    const version = new DeltaVersion(base);
+    const sink = new CoalescerSink(version);
+    let at = mark.position;
+    let batchCount = mark.batchCount;
+    while (at.sequence < this.#position.sequence) {
+      const before = at;
+      for await (const { position, payload } of this.#journal.read(at)) {
+        // Durable, but not applied yet: it will be, by whoever waits for it.
+        if (position.sequence > this.#position.sequence) break;
+        processBatch(decodeBatch(payload, base.definition), sink);
+        at = position;
+        batchCount++;
+      }
+      if (at === before) throw damaged();
+    }
+    if (batchCount !== this.#batchCount) throw damaged();
+    this.#version = version;
+    this.#sink = sink;
+    this.#baseMark = mark;
+  }
+
+  /** Lets the journal go up to a position that is durable elsewhere. */
+  async removeBelow(position: LogPosition): Promise<void> {
+    await this.#journal.removeBelow(position);
+  }
+
+  /** @throws whatever a record makes impossible; the version is then of no use. */
+  #apply(batch: OpBatch, position: LogPosition, bytes: number): void {
+    if (this.#failure !== null) throw this.#failure;
+    try {
+      processBatch(batch, this.#sink);
+    } catch (cause) {
+      this.#failure = new BitloomError('INDEX_BROKEN', 'a batch of ops could not be applied in full', {
+        hint: 'open the index again; what was accepted is in its op log',
+        cause,
+      });
+      throw this.#failure;
+    }
+    this.#position = position;
+    this.#batchCount++;
+    this.#bytes += bytes;
+  }
+}
+
+function damaged(): BitloomError {
+  return new BitloomError('LOG_DAMAGED', 'the op log has lost a record that the index in memory still has', {
+    hint: 'see the quarantine folder of the log; the index goes on and is stored with the next checkpoint',
+  });
+}
