@@ -168,7 +168,9 @@ export class BitloomClient {
       throw withoutAnswer(`${method} ${this.#url}${path}`, cause, timeout, signal);
     }
     const answer = parseOrUndefined(text);
-    if (isAnswer(answer)) return answer;
+    // A server that is not ready says so with the status too.
+    const isGiven = response.ok || (response.status === 503 && isReadiness(answer));
+    if (isGiven && isAnswer(answer)) return answer;
     throw failureOf(`${method} ${this.#url}${path}`, response, answer);
   }
 }

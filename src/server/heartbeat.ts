@@ -1,14 +1,16 @@
 /**
  * Asks the engine thread for its figures at an interval, one question at a time, and so knows how long ago it last answered.
- * A thread that hangs gives no answer; one that ended gives ENGINE_CRASHED, after which nothing will ever answer.
+ * A thread that hangs gives no answer; one that ended, or whose
+ * index is broken, will never serve again.
  */
+
+import type { BitloomIndex, IndexStats } from '../engine/index-api.ts';
 import { BitloomError } from '../errors.ts';
 import { HEARTBEAT_INTERVAL_MS } from '../limits.ts';
-import type { ServedIndex, ServedStats } from './served-index.ts';
 
 export class Heartbeat {
-  readonly #index: Pick<ServedIndex, 'stats'>;
-  readonly #onStats: (stats: ServedStats) => void;
+  readonly #index: Pick<BitloomIndex, 'stats'>;
+  readonly #onStats: (stats: IndexStats) => void;
   readonly #onCrash: (error: BitloomError) => void;
   readonly #timer: NodeJS.Timeout;
   #isAsking = false;
@@ -17,8 +19,8 @@ export class Heartbeat {
   #failure: BitloomError | null = null;
 
   constructor(
-    index: Pick<ServedIndex, 'stats'>,
-    onStats: (stats: ServedStats) => void,
+    index: Pick<BitloomIndex, 'stats'>,
+    onStats: (stats: IndexStats) => void,
     onCrash: (error: BitloomError) => void,
   ) {
     this.#index = index;
@@ -38,6 +40,11 @@ export class Heartbeat {
     return this.#failure;
   }
 
+  /** Only opening the index again can help. */
+  get isLost(): boolean {
+    return this.#failure?.code === 'ENGINE_CRASHED' || this.#failure?.code === 'INDEX_BROKEN';
+  }
+
   stop(): void {
     this.#isStopped = true;
     clearInterval(this.#timer);
@@ -54,7 +61,7 @@ export class Heartbeat {
     } catch (error) {
       if (this.#isStopped) return;
       this.#failure = error instanceof BitloomError ? error : new BitloomError('INTERNAL', String(error));
-      if (this.#failure.code !== 'ENGINE_CRASHED') return;
+      if (!this.isLost) return;
       this.stop();
       this.#onCrash(this.#failure);
     } finally {

@@ -48,6 +48,8 @@ const STATUS_OF_CODE: Readonly<Record<string, number>> = {
   POSITION_NOT_REACHED: 503,
   LOG_UNWRITABLE: 503,
   LOG_CLOSED: 503,
+  LOAD_RUNNING: 503,
+  INDEX_BROKEN: 503,
   INDEX_CLOSED: 503,
   ENGINE_CRASHED: 503,
   DUMP_REGISTRY_UNWRITABLE: 503,
@@ -70,10 +72,6 @@ const CODE_OF_FASTIFY: Readonly<Record<string, { code: string; hint: string }>> 
   FST_ERR_CTP_INVALID_MEDIA_TYPE: {
     code: 'MEDIA_TYPE',
     hint: 'send JSON as "Content-Type: application/json"',
-  },
-  FST_ERR_HANDLER_TIMEOUT: {
-    code: 'REQUEST_TIMEOUT',
-    hint: 'what was sent may still be applied; ask later, or raise --request-timeout',
   },
 };
 

@@ -8,12 +8,13 @@ import {
 } from '@fastify/type-provider-typebox';
 import Fastify, {
   type FastifyBaseLogger,
+  type FastifyInstance,
   type FastifyReply,
   type FastifySchemaCompiler,
   LogController,
 } from 'fastify';
 import { BitloomError } from '../errors.ts';
-import { CONNECTIONS_MAX, REQUEST_BODY_BYTES_MAX } from '../limits.ts';
+import { CONNECTIONS_CHECK_INTERVAL_MS, CONNECTIONS_MAX, REQUEST_BODY_BYTES_MAX } from '../limits.ts';
 import { addAuthentication } from './authentication.ts';
 import { addErrorHandling, errorBody } from './http-errors.ts';
 import { parseJsonBody } from './json-body.ts';
@@ -45,7 +46,12 @@ export async function createHttpServer(service: Service, version: string): Promi
       },
     },
   });
+  addTimeout(server, settings.requestTimeoutMs);
   addAuthentication(server, settings.tokens);
+  // A connection whose last answer this is would otherwise stay open, idle, and closing would wait for it.
+  server.addHook('onSend', async (_request, reply) => {
+    if (service.isClosing) reply.header('connection', 'close');
+  });
   server.addHook('onResponse', async (request, reply) => {
     const route = request.routeOptions.url ?? 'unknown';
     metrics.requests.inc({ method: request.method, route, status: reply.statusCode });
@@ -67,16 +73,33 @@ function createFastify({ settings }: Service) {
     loggerInstance: logger,
     logController: new LogController({ disableRequestLogging: true }),
     bodyLimit: REQUEST_BODY_BYTES_MAX,
-    // A request must have arrived, and be answered, in this time; an idle connection is closed after it.
+    // In this time a request must have arrived.
     requestTimeout: settings.requestTimeoutMs,
-    handlerTimeout: settings.requestTimeoutMs,
-    keepAliveTimeout: settings.requestTimeoutMs,
+    http: { connectionsCheckingInterval: CONNECTIONS_CHECK_INTERVAL_MS },
     forceCloseConnections: 'idle',
     clientErrorHandler: answerMalformed,
     frameworkErrors: (error, _request, reply) => {
       void (reply as FastifyReply).code(400).send(errorBody(malformed(error.message)));
     },
   }).withTypeProvider<TypeBoxTypeProvider>();
+}
+
+/**
+ * Answers a request that takes too long. What it asked for goes on: an engine cannot be interrupted. (The framework's own
+ * timeout ends with the body of the request.)
+ */
+function addTimeout(server: FastifyInstance, requestTimeoutMs: number): void {
+  server.addHook('onRequest', async (_request, reply) => {
+    const timer = setTimeout(() => {
+      if (reply.sent) return;
+      void reply.send(
+        new BitloomError('REQUEST_TIMEOUT', `the request was not answered within ${requestTimeoutMs} ms`, {
+          hint: 'what was sent may still be applied; ask later, or raise --request-timeout',
+        }),
+      );
+    }, requestTimeoutMs);
+    reply.raw.once('close', () => clearTimeout(timer));
+  });
 }
 
 /** What is not HTTP never reaches a route. */

@@ -3,14 +3,14 @@
  * asked of it once per scrape.
  */
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
+import type { IndexStats } from '../engine/index-api.ts';
 import type { DumpEntry, DumpStatus } from '../load/dump-registry.ts';
 import type { FlushSeconds } from '../log/flush-times.ts';
-import type { ServedStats } from './served-index.ts';
 import type { SourceProgress } from './wire.ts';
 
 /** What a scrape shows of the moment; null where there is no index yet. */
 export interface MetricsMoment {
-  readonly stats: ServedStats | null;
+  readonly stats: IndexStats | null;
   readonly sources: readonly SourceProgress[];
   readonly dumps: readonly DumpEntry[];
   readonly batchesInFlight: number;
@@ -81,6 +81,7 @@ export class ServerMetrics {
     'Time since the engine thread answered',
   );
   readonly #version = this.#gauge('version', 'Number of the published version being served');
+  readonly #checkpoints = this.#counter('checkpoints_total', 'Versions stored to shorten the op log');
   readonly #alive = this.#gauge('alive_slots', 'Slots that exist');
   readonly #indexBytes = this.#gauge('index_bytes', 'Bytes of bitmaps and columns of the version');
   readonly #fieldBytes = this.#gauge('field_bytes', 'Of these, bytes by field', 'field');
@@ -117,15 +118,17 @@ export class ServerMetrics {
     return log === null ? text : text + flushHistogram(log.flushSeconds);
   }
 
-  #setIndex(stats: ServedStats): void {
+  #setIndex(stats: IndexStats): void {
     this.#version.set(stats.version);
+    this.#checkpoints.reset();
+    this.#checkpoints.inc(stats.checkpoints);
     this.#alive.set(stats.alive);
     this.#indexBytes.set(stats.memory.indexBytes);
     for (const [field, { bytes, values }] of Object.entries(stats.fields)) {
       this.#fieldBytes.set({ field }, bytes);
       if (values !== undefined) this.#fieldValues.set({ field }, values);
     }
-    const log = stats.log ?? null;
+    const { log } = stats;
     if (log === null) return;
     this.#log ??= {
       bytes: this.#gauge('log_bytes', 'Bytes of op log segments on disk'),

@@ -44,18 +44,19 @@ export function addOpsRoutes(server: HttpServer, service: Service): void {
     (request) => {
       const release = request.releaseBatch ?? (() => {});
       request.releaseBatch = null;
-      return applyBatch(service, request.body, request.query.strict ?? false).finally(release);
+      return applyBatch(service, request.body as Batch, request.query.strict ?? false).finally(release);
     },
   );
 }
 
-async function applyBatch(service: Service, batch: unknown, strict: boolean): Promise<AppliedBatch> {
+/** The batch is whatever was sent: the index checks it. */
+async function applyBatch(service: Service, batch: Batch, strict: boolean): Promise<AppliedBatch> {
   const { metrics } = service;
   const finish = metrics.applySeconds.startTimer();
   const { position, refused } = await service.requireOpen().index.apply(batch, { strict });
   finish();
   // It was accepted, so it has the shape of a batch.
-  const { ops, meta = null } = batch as Batch;
+  const { ops, meta = null } = batch;
   const accepted = ops.length - refused.length;
   metrics.batchEntities.observe(ops.length);
   metrics.refusedEntities.inc(refused.length);

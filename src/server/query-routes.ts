@@ -1,4 +1,6 @@
 /** Queries, counts and figures. Their bodies go to the index as they are: its own checks are the strict ones. */
+
+import type { BitloomIndex } from '../engine/index-api.ts';
 import { BitloomError } from '../errors.ts';
 import { POSITION_WAIT_MS_DEFAULT } from '../limits.ts';
 import type { Query } from '../query/query.ts';
@@ -16,7 +18,6 @@ import {
   StatsSchema,
   SyncLagSchema,
 } from './schemas.ts';
-import type { ServedIndex } from './served-index.ts';
 import type { Service } from './service.ts';
 
 export function addQueryRoutes(server: HttpServer, service: Service): void {
@@ -88,7 +89,7 @@ async function read<Answer>(
   service: Service,
   kind: 'query' | 'count',
   { after, waitMs }: { after?: string; waitMs?: string },
-  ask: (index: ServedIndex) => Promise<Answer>,
+  ask: (index: BitloomIndex) => Promise<Answer>,
 ): Promise<Answer> {
   const { index } = service.requireOpen();
   const release = service.queries.take();

@@ -11,7 +11,6 @@ import { createHttpServer } from './http-server.ts';
 import { addOpsRoutes } from './ops-routes.ts';
 import { resolveServerOptions, type ServerOptions } from './options.ts';
 import { addQueryRoutes } from './query-routes.ts';
-import type { ServedIndex } from './served-index.ts';
 import { type OpenServedIndex, Service } from './service.ts';
 import { addStatusRoutes } from './status-routes.ts';
 
@@ -41,8 +40,7 @@ export async function startServer(
   const crashed = new Promise<BitloomError>((resolve) => {
     reportCrash = resolve;
   });
-  const open: OpenServedIndex =
-    openServed ?? (async (onWarning) => (await openIndex({ ...settings.index, onWarning })) as ServedIndex);
+  const open: OpenServedIndex = openServed ?? ((onWarning) => openIndex({ ...settings.index, onWarning }));
   const service = new Service(settings, open, reportCrash);
   const server = await createHttpServer(
     service,

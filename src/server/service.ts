@@ -2,6 +2,8 @@
  * What stands behind the routes: the index with its dumps, and the server's own state around it. It opens after the server
  * listens, so that a replay is seen as "not ready" and not as a closed port, and it closes after the last request.
  */
+
+import type { BitloomIndex, IndexStats } from '../engine/index-api.ts';
 import { BitloomError } from '../errors.ts';
 import {
   BATCHES_IN_FLIGHT_BYTES_MAX,
@@ -19,16 +21,15 @@ import { ServerMetrics } from './metrics.ts';
 import type { ServerSettings } from './options.ts';
 import { Permits } from './permits.ts';
 import { PositionGate } from './position-gate.ts';
-import type { ServedIndex, ServedStats } from './served-index.ts';
 import { SourceProgressTable } from './source-progress.ts';
 import type { Readiness } from './wire.ts';
 
 /** Opens the index to serve. */
-export type OpenServedIndex = (onWarning: (message: string) => void) => Promise<ServedIndex>;
+export type OpenServedIndex = (onWarning: (message: string) => void) => Promise<BitloomIndex>;
 
 /** Everything that is there once the index is open. */
 export interface OpenService {
-  readonly index: ServedIndex;
+  readonly index: BitloomIndex;
   readonly registry: DumpRegistry;
   readonly runner: DumpRunner;
   readonly files: DumpFiles;
@@ -51,7 +52,7 @@ export class Service {
   #opened: OpenService | null = null;
   #opening: Promise<void> | null = null;
   #state: 'opening' | 'open' | 'failed' | 'closing' = 'opening';
-  #stats: ServedStats | null = null;
+  #stats: IndexStats | null = null;
 
   constructor(settings: ServerSettings, openIndex: OpenServedIndex, onCrash: (error: BitloomError) => void) {
     this.settings = settings;
@@ -75,6 +76,10 @@ export class Service {
       hint: 'wait until /readyz answers 200',
       details: { retryable: true },
     });
+  }
+
+  get isClosing(): boolean {
+    return this.#state === 'closing';
   }
 
   /** Nothing new begins; a dump that is being loaded ends. */
@@ -102,9 +107,8 @@ export class Service {
     }
     let log: Readiness['checks']['log'] = 'unknown';
     if (this.#stats !== null) {
-      const { log: opLog = null } = this.#stats;
-      if (opLog === null) log = 'none';
-      else log = opLog.state === 'writable' ? 'ok' : 'failed';
+      if (this.#stats.log === null) log = 'none';
+      else log = this.#stats.log.state === 'writable' ? 'ok' : 'failed';
     }
     const ready = index === 'ok' && engine === 'ok' && (log === 'ok' || log === 'none');
     return { ready, checks: { index, engine, log } };
@@ -114,10 +118,7 @@ export class Service {
   isLive(): boolean {
     if (this.#state === 'failed') return false;
     const heartbeat = this.#opened?.heartbeat;
-    return (
-      heartbeat === undefined ||
-      (heartbeat.failure?.code !== 'ENGINE_CRASHED' && heartbeat.ageMs < HEARTBEAT_LOST_MS)
-    );
+    return heartbeat === undefined || (!heartbeat.isLost && heartbeat.ageMs < HEARTBEAT_LOST_MS);
   }
 
   scrape(): Promise<string> {
@@ -170,9 +171,9 @@ export class Service {
     this.#opened.runner.start();
   }
 
-  #learn(stats: ServedStats): void {
+  #learn(stats: IndexStats): void {
     this.#stats = stats;
-    if (stats.position) this.positions.reached(stats.position.sequence);
+    if (stats.position !== null) this.positions.reached(stats.position.sequence);
   }
 
   #dumpEnded(entry: DumpEntry, report: LoadReport | null): void {

@@ -39,11 +39,13 @@ const WAYS: Record<DumpStatus, DumpStatus[]> = {
   cancelled: ['loading', 'cancelled'],
 };
 const STATUSES = Object.keys(WAYS) as DumpStatus[];
-const LEGAL = new Set([
-  ...['registered loading', 'registered failed', 'registered cancelled'],
-  ...['loading publishing', 'loading failed', 'loading cancelled'],
-  ...['publishing complete', 'publishing failed', 'publishing cancelled'],
-]);
+const LEGAL = new Set(
+  [
+    ['registered loading', 'registered failed', 'registered cancelled'],
+    ['loading publishing', 'loading failed', 'loading cancelled'],
+    ['publishing complete', 'publishing failed', 'publishing cancelled'],
+  ].flat(),
+);
 
 async function registryWith(status: DumpStatus, directory: string | null = null): Promise<DumpRegistry> {
   const registry = await open(directory);
