@@ -12,6 +12,7 @@ import type { IndexDefinition } from '../config/definition.ts';
 import { normaliseDefinition, readDefinition } from '../config/parse.ts';
 import { BitloomError } from '../errors.ts';
 import { type BaseVersion, createVersion, emptyVersion } from '../index/base-version.ts';
+import type { VersionChanges } from '../index/delta-version.ts';
 import { digestVersion } from '../index/digest.ts';
 import { type IndexDirectory, openDirectory } from '../index/directory/directory.ts';
 import { fieldStatistics } from '../index/statistics.ts';
@@ -45,10 +46,17 @@ import type {
   OpenOptions,
 } from './index-api.ts';
 import { MemoryJournal } from './journal.ts';
-import { OpStream } from './op-stream.ts';
+import { OpStream, type StreamMark } from './op-stream.ts';
 
 /** Where the op log is within the directory of an index. */
 const LOG_DIRECTORY = 'log';
+
+/** What a base is made of: an older one and the changes up to a mark. */
+interface StreamSnapshot {
+  readonly mark: StreamMark;
+  readonly base: BaseVersion;
+  readonly changes: VersionChanges;
+}
 
 interface EngineParts {
   readonly definition: IndexDefinition;
@@ -69,7 +77,7 @@ export class Engine implements BitloomIndex {
   readonly #options: OpenOptions;
   /** Goes into every manifest, so that it is known for as long as its dump is. */
   #lastLoad: LastLoad | null;
-  /** Number of the last version that may have been stored. */
+  /** Number of the last version that was published. */
   #versionId: number;
   #pool: LoadPool | null = null;
   #loading: { readonly cancel: AbortController; readonly ended: Promise<unknown> } | null = null;
@@ -79,7 +87,10 @@ export class Engine implements BitloomIndex {
   #checkpointing: Promise<void> | null = null;
   /** Bytes of the stream below which no other checkpoint is tried after one that failed. */
   #retryAtBytes = 0;
+  /** The first version of a directory, which the first batch makes where no load did. */
   #storing: Promise<void> | null = null;
+  /** The last of those who publish. */
+  #turn: Promise<unknown> = Promise.resolve();
   /** Of the last stored version. */
   #storedCursor: LogPosition;
   #checkpointCount = 0;
@@ -254,11 +265,18 @@ export class Engine implements BitloomIndex {
     return this.#log === null ? null : position;
   }
 
-  /** The log says what was done and the manifest by which definition, so there is one before the first batch. */
+  /**
+   * The log says what was done and the manifest by which definition, so there is one before the first batch. Batches that
+   * wait for it wait for the same promise, so they keep their order.
+   */
   #ensureStored(): Promise<void> | null {
-    if (this.#directory === null || this.#versionId > 0) return this.#storing;
-    const { base } = this.#stream.version;
-    this.#storing ??= this.#publish(createVersionAfter(base, 1, base.segments)).finally(() => {
+    if (this.#storing !== null || this.#directory === null || this.#versionId > 0) return this.#storing;
+    this.#storing = this.#inTurn(async () => {
+      if (this.#versionId > 0) return;
+      const { baseMark, version } = this.#stream;
+      await this.#publish(version.definition, version.segments, baseMark);
+    });
+    this.#storing.catch(() => {
       this.#storing = null;
     });
     return this.#storing;
@@ -273,8 +291,9 @@ export class Engine implements BitloomIndex {
     if (this.#checkpointing !== null || this.#loading !== null || this.#closing !== null) return;
     const { bytesSinceBase, version } = this.#stream;
     if (bytesSinceBase < this.#retryAtBytes) return;
-    const least = this.#options.checkpointLogBytes ?? CHECKPOINT_LOG_BYTES_DEFAULT;
-    const bytesMax = Math.max(least, indexBytesOf(version.segments) * CHECKPOINT_INDEX_PART);
+    const bytesMax =
+      this.#options.checkpointLogBytes ??
+      Math.max(CHECKPOINT_LOG_BYTES_DEFAULT, indexBytesOf(version.segments) * CHECKPOINT_INDEX_PART);
     if (bytesSinceBase < bytesMax && version.changeCount < CHECKPOINT_CHANGES_MAX) return;
     this.#checkpointing = this.#poolOf(this.#pool?.threads ?? resolveThreads(undefined))
       .then((pool) => this.#checkpoint(pool))
@@ -290,19 +309,21 @@ export class Engine implements BitloomIndex {
       });
   }
 
-  /**
-   * Makes a base of everything applied so far, stores it with the cursor, goes over to it, and lets go of the log before.
-   * Batches go on being applied meanwhile; the engine's thread only hands out the changes and takes the result.
-   */
-  async #checkpoint(pool: LoadPool): Promise<void> {
-    const mark = this.#stream.mark();
+  /** Everything applied so far, as data. */
+  #snapshot(): StreamSnapshot {
     const { version } = this.#stream;
-    const changes = version.changes();
-    const segments = await compactVersion(version.base, changes, (task) => pool.run(task));
-    const base = createVersionAfter(version.base, this.#versionId + 1, segments);
+    return { mark: this.#stream.mark(), base: version.base, changes: version.changes() };
+  }
+
+  /**
+   * Makes a base of a snapshot, stores it with the cursor, goes over to it, and lets go of the log before. Batches go on
+   * being applied meanwhile; the engine's thread only hands out the changes and takes the result.
+   */
+  async #checkpoint(pool: LoadPool, snapshot = this.#snapshot()): Promise<void> {
+    const { mark } = snapshot;
+    const segments = await compactVersion(snapshot.base, snapshot.changes, (task) => pool.run(task));
     const cursorBefore = this.#storedCursor;
-    await this.#publish(base, { cursor: mark.position });
-    await this.#stream.moveTo(base, mark);
+    await this.#inTurn(() => this.#publish(snapshot.base.definition, segments, mark));
     this.#checkpointCount++;
     // The version before is kept on disk in case this one is damaged there, so the log keeps what that one needs.
     await this.#stream.removeBelow(this.#log === null ? mark.position : cursorBefore);
@@ -315,10 +336,12 @@ export class Engine implements BitloomIndex {
     signal: AbortSignal,
   ): Promise<LoadReport> {
     const startedAtMs = performance.now();
+    // Where none are taken any more, those in flight come before the dump. Else the load begins here, without waiting.
+    if (this.#refusesOps) await this.#stream.drained();
+    const snapshot = this.#snapshot();
     await this.#checkpointing;
-    await this.#stream.drained();
     const pool = await this.#poolOf(settings.threads);
-    if (this.#stream.bytesSinceBase > 0) await this.#checkpoint(pool);
+    if (snapshot.mark.bytes > this.#stream.baseMark.bytes) await this.#checkpoint(pool, snapshot);
     const previous = this.#stream.version.base;
     const mark = this.#stream.baseMark;
     const staged = await stageDump({
@@ -333,29 +356,45 @@ export class Engine implements BitloomIndex {
     try {
       staged.progress.enter('publish');
       const segments = combineSegments(this.#definition, previous, staged.staging);
-      const version = createVersion({ id: this.#versionId + 1, definition: this.#definition, segments });
       signal.throwIfAborted();
-      const report = reportOf(staged, version, performance.now() - startedAtMs);
-      const lastLoad = lastLoadOf(report, settings.label);
-      await this.#publish(version, { lastLoad, cursor: mark.position });
-      await this.#stream.moveTo(version, mark);
-      this.#lastLoad = lastLoad;
+      const version = await this.#inTurn(() =>
+        this.#publish(this.#definition, segments, mark, ({ id, aliveCount }) => ({
+          label: settings.label,
+          version: id,
+          ...rowsOf(staged),
+          alive: aliveCount,
+        })),
+      );
       staged.progress.enter('done');
-      return { ...report, durationMs: performance.now() - startedAtMs };
+      return reportOf(staged, version, performance.now() - startedAtMs);
     } finally {
       staged.progress.stop();
     }
   }
 
-  /** Stores a version durably with what belongs to it. */
+  /** Stores a version durably with what belongs to it, then goes over to it. To be called in turn. */
   async #publish(
-    version: BaseVersion,
-    { lastLoad = this.#lastLoad, cursor = this.#stream.baseMark.position } = {},
-  ): Promise<void> {
-    const { id, definition, segments } = version;
-    await this.#directory?.publish({ id, definition, segments, extra: { lastLoad, cursor } });
-    this.#versionId = id;
-    this.#storedCursor = cursor;
+    definition: IndexDefinition,
+    segments: VersionSegments,
+    mark: StreamMark,
+    makeLastLoad: (version: BaseVersion) => LastLoad | null = () => this.#lastLoad,
+  ): Promise<BaseVersion> {
+    const version = createVersion({ id: this.#versionId + 1, definition, segments });
+    const lastLoad = makeLastLoad(version);
+    const extra = { lastLoad, cursor: mark.position };
+    await this.#directory?.publish({ id: version.id, definition, segments, extra });
+    this.#versionId = version.id;
+    this.#storedCursor = mark.position;
+    this.#lastLoad = lastLoad;
+    await this.#stream.moveTo(version, mark);
+    return version;
+  }
+
+  /** One publish at a time. */
+  #inTurn<T>(act: () => Promise<T>): Promise<T> {
+    const acting = this.#turn.then(act);
+    this.#turn = acting.catch(() => {});
+    return acting;
   }
 
   async #poolOf(threads: number): Promise<LoadPool> {
@@ -383,30 +422,25 @@ export class Engine implements BitloomIndex {
   }
 }
 
-function createVersionAfter(base: BaseVersion, id: number, segments: VersionSegments): BaseVersion {
-  return createVersion({ id, definition: base.definition, segments });
-}
-
 function indexBytesOf({ alive, fields }: VersionSegments): number {
   return Object.values(fields).reduce((sum, field) => sum + segmentBytes(field), alive.byteLength);
 }
 
 function reportOf(staged: StagedDump, version: BaseVersion, durationMs: number): LoadReport {
-  const tables = Object.values(staged.tables);
   return {
     version: version.id,
     durationMs,
     tables: staged.tables,
-    rows: tables.reduce((sum, { rows }) => sum + rows, 0),
-    rejectedRows: staged.rejects.count,
+    ...rowsOf(staged),
     rejects: staged.rejects.first,
     alive: version.aliveCount,
     warnings: [],
   };
 }
 
-function lastLoadOf({ version, rows, rejectedRows, alive }: LoadReport, label: string | null): LastLoad {
-  return { label, version, rows, rejectedRows, alive };
+function rowsOf({ tables, rejects }: StagedDump): Pick<LoadReport, 'rows' | 'rejectedRows'> {
+  const rows = Object.values(tables).reduce((sum, table) => sum + table.rows, 0);
+  return { rows, rejectedRows: rejects.count };
 }
 
 function emitWarning(message: string): void {

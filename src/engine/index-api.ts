@@ -22,7 +22,7 @@ export interface OpenOptions {
    * in the op log so far do not show.
    */
   readOnly?: boolean;
-  /** Bytes of op log since the last checkpoint at which the next one is made; more for a large index. Default 64 MiB. */
+  /** Bytes of op log since the last checkpoint at which the next one is made. Default 64 MiB, more for a large index. */
   checkpointLogBytes?: number;
   /** Run the engine on the caller's thread instead of one of its own. */
   inProcess?: boolean;

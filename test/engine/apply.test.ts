@@ -1,10 +1,14 @@
 /** Ops through `index.apply`, with and without a directory, over loads, checkpoints and restarts. */
+import { mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import fc from 'fast-check';
 import { afterEach, expect, test } from 'vitest';
 import { parseDefinition } from '../../src/config/parse.ts';
 import type { BitloomIndex, OpenOptions } from '../../src/engine/index-api.ts';
 import { openIndex } from '../../src/engine/open-index.ts';
 import { NaiveOps } from '../../src/ops/naive-ops.ts';
+import type { Entity, SlotOp } from '../../src/ops/op.ts';
 import { temporaryDirectory } from '../load/temporary.ts';
 import { digestOfNaiveOps } from '../ops/naive-digest.ts';
 import { entities, where } from '../ops/stream.ts';
@@ -61,10 +65,10 @@ async function expectEqual(index: BitloomIndex, model: NaiveOps): Promise<void> 
   expect(digest).toEqual(digestOfNaiveOps(model, definition));
 }
 
-/** What happens between two batches: the engine stores a version, is closed, or ends as in a crash. */
+/** Batches in flight together, and what happens after them. */
 const step = fc.record({
   batches: fc.array(entities, { maxLength: 3 }),
-  then: fc.constantFrom('nothing', 'reopen', 'read'),
+  ending: fc.constantFrom('nothing', 'reopen', 'read'),
   where,
 });
 
@@ -84,16 +88,16 @@ test.each([
         };
         const model = new NaiveOps(definition);
         let index = await open(options);
-        for (const { batches, then, where } of steps) {
+        for (const { batches, ending, where } of steps) {
           const applied = batches.map((ops) => index.apply({ ops }));
           for (const ops of batches) model.apply(ops);
           for (const { refused } of await Promise.all(applied)) expect(refused).toEqual([]);
           if (where !== null) expect((await index.query({ where })).ids).toEqual(model.matches(where));
-          if (then === 'reopen' && directory) {
+          if (ending === 'reopen' && directory) {
             await index.close();
             index = await open(options);
           }
-          if (then !== 'nothing') await expectEqual(index, model);
+          if (ending !== 'nothing') await expectEqual(index, model);
         }
         await expectEqual(index, model);
         await index.close();
@@ -102,3 +106,186 @@ test.each([
     );
   },
 );
+
+const ROW_FIELDS = ['level', 'kind', 'flag', 'score', 'seenAt'];
+const rowsFile = temporary.write('rows.csv', '1,10,video,t,-5,100\n2,20,image,f,7,200\n3,30,,,,\n');
+/** The same as ops. */
+const ROWS: Entity[] = [
+  { slot: 1, alive: true, ops: rowOps(10, 'video', true, -5, 100) },
+  { slot: 2, alive: true, ops: rowOps(20, 'image', false, 7, 200) },
+  { slot: 3, alive: true, ops: rowOps(30, null, null, null, null) },
+];
+
+function rowOps(...values: (number | string | boolean | null)[]): SlotOp[] {
+  return values.map((value, index) => ({ op: 'set', field: ROW_FIELDS[index], value }));
+}
+
+function set(slot: number, field: string, value: unknown): Entity {
+  return { slot, ops: [{ op: 'set', field, value } as SlotOp] };
+}
+
+test.each(['replace', 'merge'] as const)(
+  'a %s load takes over what was applied before it, and what comes during it stays on top',
+  async (mode) => {
+    for (const directory of [undefined, newDirectory()]) {
+      const options = directory === undefined ? {} : { directory };
+      let index = await open(options);
+      const before: Entity[] = [
+        { ...set(1, 'level', 99), alive: true },
+        { ...set(9, 'kind', 'audio'), alive: true },
+        set(9, 'tags', [4, 5]),
+      ];
+      const during: Entity[] = [set(2, 'level', 77), set(3, 'kind', 'new text'), set(1, 'tags', [8])];
+      const query: Entity = {
+        slot: 0,
+        ops: [{ op: 'queryOpSet', where: { kind: 'video' }, ops: [{ op: 'set', field: 'score', value: 1 }] }],
+      };
+      await index.apply({ ops: before });
+      let applied: Promise<unknown> | null = null;
+      const loading = index.load(
+        { rows: rowsFile },
+        {
+          mode,
+          threads: 1,
+          onProgress: () => {
+            applied ??= index.apply({ ops: [query] });
+          },
+        },
+      );
+      const atOnce = index.apply({ ops: during });
+      await Promise.all([loading, atOnce]);
+      await applied;
+
+      const model = new NaiveOps(definition);
+      if (mode === 'merge') model.apply([before[0], before[1]]);
+      model.apply([before[2], ...ROWS, ...during, query]);
+      await expectEqual(index, model);
+      if (directory === undefined) continue;
+      await index.close();
+      index = await open(options);
+      await expectEqual(index, model);
+    }
+  },
+);
+
+test('a load with another definition takes no ops while it runs, and serves by the new one', async () => {
+  const directory = newDirectory();
+  let index = await open({ directory });
+  await index.apply({ ops: [{ ...set(1, 'level', 5), alive: true }, set(1, 'tags', [1])] });
+  await index.close();
+  const changed = YAML.replace('level: { type: uint32', 'level: { type: int32');
+  index = await open({ directory, definition: temporary.write('changed.yaml', changed) });
+  expect(await index.count({ level: 5 })).toBe(1);
+  await expect(index.load({ tags: rowsFile }, { maxRejects: Infinity })).rejects.toThrow(/field level/);
+  const loading = index.load({ rows: rowsFile });
+  await expect(index.apply({ ops: [set(1, 'level', 6)] })).rejects.toMatchObject({ code: 'LOAD_RUNNING' });
+  await loading;
+  await index.apply({ ops: [set(2, 'level', -6)] });
+  expect(await index.query({ where: { level: -6 } })).toMatchObject({ ids: [2] });
+  expect(await index.count({ tags: 1 })).toBe(1);
+});
+
+test('entities are refused one by one, or the whole batch when strict', async () => {
+  const index = await open();
+  const ops = [
+    { ...set(1, 'level', 1), alive: true },
+    set(1, 'nothing', 1),
+    set(2 ** 32, 'level', 1),
+  ] as Entity[];
+  await expect(index.apply({ ops }, { strict: true })).rejects.toMatchObject({
+    code: 'BATCH_REFUSED',
+    details: { refused: [{ index: 1 }, { index: 2 }] },
+  });
+  expect(await index.count()).toBe(0);
+  const { refused, position } = await index.apply({ ops });
+  expect(refused).toMatchObject([
+    { index: 1, code: 'OP_UNKNOWN_FIELD' },
+    { index: 2, code: 'SLOT_INVALID' },
+  ]);
+  expect(position).toBeNull();
+  expect(await index.count({ level: 1 })).toBe(1);
+  await expect(index.apply({ ops }, { stict: true } as object)).rejects.toMatchObject({
+    code: 'OPTION_INVALID',
+  });
+  await index.close();
+  await expect(index.apply({ ops })).rejects.toMatchObject({ code: 'INDEX_CLOSED' });
+});
+
+test('the engine thread applies in the order of the calls and tells positions', async () => {
+  const directory = newDirectory();
+  const index = await open({ directory, inProcess: false });
+  const reports = await Promise.all(
+    Array.from({ length: 20 }, (_, level) =>
+      index.apply({ ops: [{ ...set(7, 'level', level), alive: true }] }),
+    ),
+  );
+  expect(reports.map(({ position }) => position!.sequence)).toEqual(
+    Array.from({ length: 20 }, (_, i) => i + 1),
+  );
+  expect((await index.query({ where: { level: 19 } })).ids).toEqual([7]);
+  const { position, log } = await index.stats();
+  expect(position).toEqual(reports[19].position);
+  expect(log!.appends).toBe(20);
+  await expect(index.apply({ ops: [{ slot: -1, ops: [] }] }, { strict: true })).rejects.toMatchObject({
+    code: 'BATCH_REFUSED',
+  });
+  await index.close();
+  const reader = await open({ directory, readOnly: true });
+  expect(await reader.count({ level: 19 })).toBe(1);
+  await expect(reader.apply({ ops: [] })).rejects.toMatchObject({ code: 'READ_ONLY' });
+});
+
+test('an index whose last version is damaged is opened from the one before and the log', async () => {
+  const directory = newDirectory();
+  let index = await open({ directory, checkpointLogBytes: 1 });
+  const model = new NaiveOps(definition);
+  for (let level = 0; level < 6; level++) {
+    const ops = [{ ...set(level, 'level', level), alive: true as const }];
+    model.apply(ops);
+    await index.apply({ ops });
+    while ((await index.stats()).checkpoints <= level) await sleep(1);
+  }
+  const { version } = await index.stats();
+  await index.close();
+  const [segment] = readdirSync(directory).filter((name) => name.startsWith(`segment-${version}-`));
+  writeFileSync(path.join(directory, segment), 'damaged');
+  const warnings: string[] = [];
+  index = await open({ directory, onWarning: (message) => warnings.push(message) });
+  expect(warnings).toHaveLength(1);
+  expect((await index.stats()).version).toBe(version - 1);
+  await expectEqual(index, model);
+});
+
+test('a checkpoint that cannot be stored is tried again, and loses nothing', async () => {
+  const directory = newDirectory();
+  const warnings: string[] = [];
+  const options = {
+    directory,
+    checkpointLogBytes: 1,
+    onWarning: (message: string) => warnings.push(message),
+  };
+  let index = await open(options);
+  const model = new NaiveOps(definition);
+  const apply = async (level: number) => {
+    const ops = [{ ...set(level, 'level', level), alive: true as const }];
+    model.apply(ops);
+    await index.apply({ ops });
+  };
+  const obstacle = path.join(directory, 'manifest-2.json.tmp');
+  mkdirSync(path.join(obstacle, 'inside'), { recursive: true });
+  for (let level = 0; warnings.length === 0; level++) {
+    await apply(level);
+    await sleep(5);
+  }
+  expect(warnings[0]).toMatch(/a checkpoint failed/);
+  await expectEqual(index, model);
+  rmSync(obstacle, { recursive: true });
+  for (let level = 1000; (await index.stats()).checkpoints === 0; level++) {
+    await apply(level);
+    await sleep(5);
+  }
+  await expectEqual(index, model);
+  await index.close();
+  index = await open(options);
+  await expectEqual(index, model);
+});
