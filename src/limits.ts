@@ -44,8 +44,8 @@ export const THREADS_MAX = 256;
 /** Bytes of one chunk at least, so that small files are not cut into tasks smaller than their overhead. */
 export const CHUNK_BYTES_MIN = 1024 * 1024;
 
-/** Chunks per thread that a file is cut into, so that threads finish together. */
-export const CHUNKS_PER_THREAD = 2;
+/** The smallest chunk of a file is its share of a thread divided by this, so that threads finish together. */
+export const CHUNKS_PER_THREAD_MAX = 8;
 
 /** Rejected rows kept in the report of a load; `rejectsFile` gets all of them. */
 export const REPORT_REJECTS_MAX = 100;
