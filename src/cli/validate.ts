@@ -1,7 +1,8 @@
-/** `bitloom validate`: does a load give what an independent, naive reading of the same files gives? */
+/** `bitloom validate`: do loads and ops give what an independent, naive reading of the same files gives? */
 import { tmpdir } from 'node:os';
-import type { Command } from 'commander';
+import { type Command, InvalidArgumentError } from 'commander';
 import { BitloomError } from '../errors.ts';
+import { VALIDATION_MODES, type ValidationMode } from '../validate/modes.ts';
 import { type ValidationProgress, validate, validateFiles } from '../validate/validate.ts';
 import { formatValidationReport, type ValidationReport } from '../validate/validation-report.ts';
 import { parseCount, parseCountList, parsePositiveCount, parseTableFiles } from './arguments.ts';
@@ -10,6 +11,7 @@ import { StatusLine } from './status-line.ts';
 
 interface ValidateArguments {
   rows: number[];
+  mode?: ValidationMode[];
   definition?: string;
   directory: string;
   threads?: number;
@@ -22,14 +24,20 @@ const ROWS_DEFAULT = [10_000, 100_000];
 export function addValidateCommand(program: Command): void {
   program
     .command('validate')
-    .summary('compare a load with a naive model and, where installed, DuckDB')
+    .summary('compare loads and ops with a naive model and, where installed, DuckDB')
     .description(
-      'Loads files and compares counts, rejects, the digest of every bitmap and the answers of queries with those of a\n' +
-        'naive model that shares no code with the loader, and with DuckDB where @duckdb/node-api is installed. Without\n' +
-        'files it generates its own. What it writes is removed again.',
+      'Takes files in directly, as ops through the op log into accumulators (log), and as ops through the op log batch by\n' +
+        'batch (steady), and compares counts, rejects, the digest of every bitmap and the answers of queries: with each\n' +
+        'other, with a naive model that shares no code with the loader, and with DuckDB where @duckdb/node-api is\n' +
+        'installed. Without files it generates its own. What it writes is removed again.',
     )
     .argument('[table=path...]', 'files to validate with, one per table; needs --definition')
     .option('-r, --rows <counts>', 'sizes of the dumps to generate, as 10k,1M', parseCountList, ROWS_DEFAULT)
+    .option(
+      '-m, --mode <mode>',
+      `${VALIDATION_MODES.join(', ')} or all; may be given several times (default: all)`,
+      addMode,
+    )
     .option('--definition <path>', 'definition of the given files')
     .option('--directory <path>', 'where to write', tmpdir())
     .option('--threads <count>', 'worker threads (default: the cores available)', parsePositiveCount)
@@ -42,6 +50,7 @@ Exit code: 0 everything agrees, 1 something differs or failed.
 
 Examples:
   $ bitloom validate --rows 10k,1M
+  $ bitloom validate --rows 100k --mode direct --mode steady
   $ bitloom validate --definition dump/index.yaml images=dump/images.csv tags=dump/tags.csv`,
     )
     .action(runValidate);
@@ -51,7 +60,9 @@ async function runValidate(pairs: string[], given: ValidateArguments): Promise<v
   const line = new StatusLine(process.stderr);
   let report: ValidationReport;
   try {
-    report = await validateGiven(pairs, given, ({ run, step }) => line.show(`${run}: ${step}`, true));
+    report = await validateGiven(pairs, given, ({ run, mode, step }) =>
+      line.show(mode === null ? `${run}: ${step}` : `${run}, ${mode}: ${step}`, true),
+    );
   } finally {
     line.clear();
   }
@@ -67,6 +78,7 @@ function validateGiven(
   const shared = {
     directory: given.directory,
     onProgress,
+    ...(given.mode === undefined ? {} : { modes: given.mode }),
     ...(given.threads === undefined ? {} : { threads: given.threads }),
   };
   if (pairs.length === 0) {
@@ -82,4 +94,13 @@ function validateGiven(
     });
   }
   return validateFiles({ ...shared, definition: given.definition, files: parseTableFiles(pairs) });
+}
+
+/** In the order of the list whatever the order given, so that the first is compared with. */
+function addMode(text: string, before: readonly ValidationMode[] = []): ValidationMode[] {
+  if (text === 'all') return [...VALIDATION_MODES];
+  if (!VALIDATION_MODES.some((mode) => mode === text)) {
+    throw new InvalidArgumentError(`"${text}" is none of ${VALIDATION_MODES.join(', ')}, all.`);
+  }
+  return VALIDATION_MODES.filter((mode) => mode === text || before.includes(mode));
 }

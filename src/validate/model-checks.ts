@@ -3,10 +3,18 @@ import type { Reject } from '../csv/reject.ts';
 import type { LoadReport } from '../load/options.ts';
 import type { Check } from './check.ts';
 import { findDifference, formatDifference } from './difference.ts';
-import type { ModelReject, NaiveModel } from './naive-model.ts';
+import type { ModelReject, ModelTable, NaiveModel } from './naive-model.ts';
 import { NaiveQueries } from './naive-query.ts';
 import { type ReadableIndex, readPages } from './paging.ts';
 import { sampleQueries } from './sample-queries.ts';
+import type { RowCounts } from './table-rows.ts';
+
+/** What an index holds, in short. */
+export interface Content {
+  readonly alive: number;
+  /** Canonical digest. */
+  readonly digest: string;
+}
 
 const PAGE_IDS = 50;
 const PAGES = 3;
@@ -14,20 +22,23 @@ const PAGES = 3;
 /** Rows loaded, skipped, rejected and duplicate, table by table, and the number of alive slots. */
 export function checkCounts(report: LoadReport, model: NaiveModel): Check {
   const counts = ['rows', 'skippedRows', 'rejectedRows', 'duplicateRows'] as const;
-  for (const [name, expected] of Object.entries(model.tables)) {
-    for (const count of counts) {
-      const actual = report.tables[name]?.[count];
-      if (actual === expected[count]) continue;
-      return failed(
-        'counts',
-        `table ${name}, ${count}: the load says ${actual}, the model ${expected[count]}`,
-      );
-    }
-  }
-  if (report.alive !== model.alive.size) {
-    return failed('counts', `alive: the load says ${report.alive}, the model ${model.alive.size}`);
-  }
-  return passed('counts', `${Object.keys(model.tables).length} tables, ${model.alive.size} alive`);
+  return compareCounts(counts, report.tables, report.alive, model);
+}
+
+/** The same for rows that became ops, which know nothing of duplicates. */
+export function checkOpCounts(
+  tables: Readonly<Record<string, RowCounts>>,
+  alive: number,
+  model: NaiveModel,
+): Check {
+  return compareCounts(['rows', 'skippedRows', 'rejectedRows'], tables, alive, model);
+}
+
+/** The content of one mode against that of the first one. */
+export function checkSame(mode: string, content: Content, first: string, firstContent: Content): Check {
+  const [actual, expected] = [describeContent(content), describeContent(firstContent)];
+  if (actual === expected) return passed('same', `${actual}, as ${first}`);
+  return failed('same', `${mode} gives ${actual}, ${first} ${expected}`);
 }
 
 /** Every rejected row: line, byte offset, column and code. `rejects` is the whole rejects file. */
@@ -79,6 +90,32 @@ export async function checkReopened(reopened: ReadableIndex, digestBefore: strin
     'reopened',
     `the digest was ${digestBefore}, and ${digest?.index} after opening the directory again`,
   );
+}
+
+function compareCounts<Count extends keyof ModelTable>(
+  counts: readonly Count[],
+  tables: Readonly<Record<string, Readonly<Record<Count, number>>>>,
+  alive: number,
+  model: NaiveModel,
+): Check {
+  for (const [name, expected] of Object.entries(model.tables)) {
+    for (const count of counts) {
+      const actual = tables[name]?.[count];
+      if (actual === expected[count]) continue;
+      return failed(
+        'counts',
+        `table ${name}, ${count}: the load says ${actual}, the model ${expected[count]}`,
+      );
+    }
+  }
+  if (alive !== model.alive.size) {
+    return failed('counts', `alive: the load says ${alive}, the model ${model.alive.size}`);
+  }
+  return passed('counts', `${Object.keys(model.tables).length} tables, ${model.alive.size} alive`);
+}
+
+function describeContent({ alive, digest }: Content): string {
+  return `${alive} alive and the digest ${digest}`;
 }
 
 function describeReject(reject: Reject | ModelReject | undefined): string {

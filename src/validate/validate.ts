@@ -1,6 +1,6 @@
 /**
- * Validation: the same files through the loader and through the naive model, compared by counts, rejects, digests and
- * queries, and by DuckDB where it is installed. Only public interfaces of the index are used.
+ * Validation: the same files through every mode and through the naive model, compared by counts, rejects, digests and
+ * queries, with each other, and by DuckDB where it is installed.
  */
 import { mkdir, mkdtemp, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -12,13 +12,24 @@ import { generateDump } from '../generate/generate.ts';
 import type { LoadOptions, LoadReport } from '../load/options.ts';
 import type { Check } from './check.ts';
 import { compareWithDuckdb } from './duckdb-oracle.ts';
-import { checkContent, checkCounts, checkQueries, checkRejects, checkReopened } from './model-checks.ts';
+import {
+  type Content,
+  checkContent,
+  checkCounts,
+  checkOpCounts,
+  checkQueries,
+  checkRejects,
+  checkReopened,
+  checkSame,
+} from './model-checks.ts';
+import { type FilledIndex, fillIndex, VALIDATION_MODES, type ValidationMode } from './modes.ts';
 import { buildNaiveModel, type NaiveModel } from './naive-model.ts';
 import { type ReadableIndex, readPages } from './paging.ts';
-import type { ValidationMode, ValidationReport, ValidationRun } from './validation-report.ts';
+import type { ValidationReport, ValidationRun } from './validation-report.ts';
 
 export interface ValidationProgress {
   readonly run: string;
+  readonly mode: ValidationMode | null;
   /** What is being done now. */
   readonly step: 'generate' | 'load' | 'model' | 'compare' | 'duckdb';
 }
@@ -26,7 +37,8 @@ export interface ValidationProgress {
 interface SharedOptions {
   /** Holds everything the validation writes, which is removed again. */
   directory: string;
-  mode?: ValidationMode;
+  /** In this order; default: all. The others are compared with the first one. */
+  modes?: readonly ValidationMode[];
   threads?: number;
   onProgress?: (progress: ValidationProgress) => void;
 }
@@ -50,11 +62,13 @@ export async function validate(options: ValidateOptions): Promise<ValidationRepo
   for (const rows of options.rows) {
     const name = `${rows.toLocaleString('en-US')} images`;
     await withFolder(options.directory, async (folder) => {
-      options.onProgress?.({ run: name, step: 'generate' });
+      options.onProgress?.({ run: name, mode: null, step: 'generate' });
       const seed = options.seed === undefined ? {} : { seed: options.seed };
       const dump = await generateDump({ rows, out: folder, ...seed });
       const files = Object.fromEntries(dump.files.map(({ table, path }) => [table, path]));
-      runs.push(await runValidation(name, await readDefinition(dump.definition), files, folder, options));
+      runs.push(
+        ...(await runValidation(name, await readDefinition(dump.definition), files, folder, options)),
+      );
     });
   }
   return reportOf(runs);
@@ -66,65 +80,126 @@ export async function validateFiles(options: ValidateFilesOptions): Promise<Vali
   const parsed =
     typeof definition === 'string' ? await readDefinition(definition) : normaliseDefinition(definition);
   return withFolder(options.directory, async (folder) =>
-    reportOf([await runValidation(parsed.name, parsed, files, folder, options)]),
+    reportOf(await runValidation(parsed.name, parsed, files, folder, options)),
   );
 }
 
+/** Every mode of one set of files; the model is the same for all of them. */
 async function runValidation(
   name: string,
   definition: IndexDefinition,
   files: Readonly<Record<string, string>>,
   folder: string,
   options: SharedOptions,
-): Promise<ValidationRun> {
-  const step = (now: ValidationProgress['step']) => options.onProgress?.({ run: name, step: now });
-  const directory = join(folder, 'data');
-  const rejectsFile = join(folder, 'rejects.jsonl');
-  const open = { definition: definition.normalised as object, directory, inProcess: true };
-  const checks: Check[] = [];
-
-  step('load');
-  const index = await openIndex(open);
-  let report: LoadReport;
-  let modelMs: number;
-  let digest: string;
-  try {
-    report = await index.load(files, loadOptions(rejectsFile, options.threads));
-    step('model');
-    const startedAtMs = performance.now();
-    const model = await buildNaiveModel(definition, files);
-    modelMs = performance.now() - startedAtMs;
-    step('compare');
-    checks.push(...(await compareWithModel(index, report, await readRejects(rejectsFile), model)));
-    step('duckdb');
-    checks.push(
-      await compareWithDuckdb({
-        model,
-        files,
-        idsOf: (query, count) => readPages(index, { ...query, take: count }, 1),
-      }),
-    );
-    digest = (await index.stats({ digest: true })).digest!.index;
-  } finally {
-    await index.close();
-  }
-  const reopened = await openIndex({ ...open, readOnly: true });
-  try {
-    checks.push(await checkReopened(reopened, digest));
-  } finally {
-    await reopened.close();
-  }
-  return {
-    name,
-    mode: options.mode ?? 'direct',
-    rows: report.rows,
-    loadMs: report.durationMs,
-    modelMs,
-    checks,
-  };
+): Promise<ValidationRun[]> {
+  const set = new ValidationSet(name, definition, files, options);
+  for (const mode of options.modes ?? VALIDATION_MODES) await set.run(mode, join(folder, mode));
+  return set.runs;
 }
 
-/** Every check that needs no more than the loaded index and the model. */
+class ValidationSet {
+  readonly runs: ValidationRun[] = [];
+  readonly #name: string;
+  readonly #definition: IndexDefinition;
+  readonly #files: Readonly<Record<string, string>>;
+  readonly #options: SharedOptions;
+  #model: { readonly content: NaiveModel; readonly durationMs: number } | null = null;
+
+  constructor(
+    name: string,
+    definition: IndexDefinition,
+    files: Readonly<Record<string, string>>,
+    options: SharedOptions,
+  ) {
+    this.#name = name;
+    this.#definition = definition;
+    this.#files = files;
+    this.#options = options;
+  }
+
+  async run(mode: ValidationMode, folder: string): Promise<void> {
+    await mkdir(folder);
+    const rejectsFile = join(folder, 'rejects.jsonl');
+    const loadOptions = loadOptionsOf(rejectsFile, this.#options.threads);
+    this.#step(mode, 'load');
+    const input = { definition: this.#definition, files: this.#files, folder, loadOptions };
+    const filled = await fillIndex(mode, input);
+    const checks: Check[] = [];
+    let content: Content;
+    let model: NaiveModel;
+    try {
+      model = await this.#modelFor(mode);
+      this.#step(mode, 'compare');
+      checks.push(...(await compareFilled(filled, rejectsFile, model)));
+      // What agrees with the model has been seen by DuckDB with the first mode.
+      if (this.runs.length === 0) checks.push(await this.#askDuckdb(mode, filled.index, model));
+      const { alive, digest } = await filled.index.stats({ digest: true });
+      content = { alive, digest: digest!.index };
+    } finally {
+      await filled.index.close();
+    }
+    checks.push(await this.#checkReopened(filled.directory, content));
+    const first = this.runs.at(0);
+    if (first !== undefined) checks.push(checkSame(mode, content, first.mode, first));
+    await rm(folder, { recursive: true });
+    this.runs.push({
+      name: this.#name,
+      mode,
+      rows: Object.values(filled.tables).reduce((sum, { rows }) => sum + rows, 0),
+      loadMs: filled.loadMs,
+      modelMs: this.#model!.durationMs,
+      ...content,
+      modelAlive: model.alive.size,
+      checks,
+    });
+  }
+
+  async #modelFor(mode: ValidationMode): Promise<NaiveModel> {
+    if (this.#model === null) {
+      this.#step(mode, 'model');
+      const startMs = performance.now();
+      const content = await buildNaiveModel(this.#definition, this.#files);
+      this.#model = { content, durationMs: performance.now() - startMs };
+    }
+    return this.#model.content;
+  }
+
+  #askDuckdb(mode: ValidationMode, index: ReadableIndex, model: NaiveModel): Promise<Check> {
+    this.#step(mode, 'duckdb');
+    return compareWithDuckdb({
+      model,
+      files: this.#files,
+      idsOf: (query, count) => readPages(index, { ...query, take: count }, 1),
+    });
+  }
+
+  async #checkReopened(directory: string, { digest }: Content): Promise<Check> {
+    const definition = this.#definition.normalised as object;
+    const reopened = await openIndex({ definition, directory, inProcess: true, readOnly: true });
+    try {
+      return await checkReopened(reopened, digest);
+    } finally {
+      await reopened.close();
+    }
+  }
+
+  #step(mode: ValidationMode, step: ValidationProgress['step']): void {
+    this.#options.onProgress?.({ run: this.#name, mode, step });
+  }
+}
+
+async function compareFilled(filled: FilledIndex, rejectsFile: string, model: NaiveModel): Promise<Check[]> {
+  const { index, report, tables } = filled;
+  if (report !== null) return compareWithModel(index, report, await readRejects(rejectsFile), model);
+  const { alive } = await index.stats();
+  return [
+    checkOpCounts(tables, alive, model),
+    await checkContent(index, model),
+    await checkQueries(index, model),
+  ];
+}
+
+/** Every check that needs no more than the loaded index, the report of its load and the model. */
 export async function compareWithModel(
   index: ReadableIndex,
   report: LoadReport,
@@ -139,7 +214,7 @@ export async function compareWithModel(
   ];
 }
 
-function loadOptions(rejectsFile: string, threads: number | undefined): LoadOptions {
+function loadOptionsOf(rejectsFile: string, threads: number | undefined): LoadOptions {
   const options: LoadOptions = { maxRejects: Number.POSITIVE_INFINITY, rejectsFile };
   if (threads !== undefined) options.threads = threads;
   return options;

@@ -1,19 +1,23 @@
 /** What a validation found, and its text for people. */
 import type { Check } from './check.ts';
+import type { ValidationMode } from './modes.ts';
 
-/** One set of files, loaded and compared. */
+/** One set of files, taken in one way and compared. */
 export interface ValidationRun {
+  /** Of the set of files. */
   readonly name: string;
   readonly mode: ValidationMode;
   /** Rows of all tables. */
   readonly rows: number;
   readonly loadMs: number;
+  /** Of the model, which all modes of a set share. */
   readonly modelMs: number;
+  readonly alive: number;
+  readonly modelAlive: number;
+  /** Canonical digest of the index. */
+  readonly digest: string;
   readonly checks: readonly Check[];
 }
-
-/** How the data gets into the index that is compared. */
-export type ValidationMode = 'direct';
 
 export interface ValidationReport {
   /** No check failed; those not run do not count. */
@@ -21,12 +25,11 @@ export interface ValidationReport {
   readonly runs: readonly ValidationRun[];
 }
 
-/** A block per run, a line per check. */
+/** A block per run, a line per check; after the runs of a set what is alive, side by side. */
 export function formatValidationReport(report: ValidationReport): string {
-  const blocks = report.runs.map((run) => {
-    const width = Math.max(...run.checks.map((check) => check.name.length));
-    const head = `${run.name} (${run.mode}): ${run.rows.toLocaleString('en-US')} rows, loaded in ${Math.round(run.loadMs)} ms`;
-    return [head, ...run.checks.map((check) => formatCheck(check, width))].join('\n');
+  const blocks = [...new Set(report.runs.map(({ name }) => name))].flatMap((name) => {
+    const runs = report.runs.filter((run) => run.name === name);
+    return [...runs.map(formatRun), formatAlive(runs)];
   });
   const failures = report.runs
     .flatMap((run) => run.checks)
@@ -37,6 +40,22 @@ export function formatValidationReport(report: ValidationReport): string {
   return [...blocks, verdict].join('\n\n');
 }
 
+function formatRun({ name, mode, rows, loadMs, checks }: ValidationRun): string {
+  const width = Math.max(...checks.map((check) => check.name.length));
+  const rate = Math.round((rows * 1000) / Math.max(loadMs, 1));
+  const head = `${name} (${mode}): ${count(rows)} rows in ${count(Math.round(loadMs))} ms, ${count(rate)} rows/s`;
+  return [head, ...checks.map((check) => formatCheck(check, width))].join('\n');
+}
+
+function formatAlive(runs: readonly ValidationRun[]): string {
+  const sides = [...runs.map(({ mode, alive }) => `${mode} ${count(alive)}`)];
+  return `${runs[0].name}, alive: ${[...sides, `model ${count(runs[0].modelAlive)}`].join(', ')}`;
+}
+
 function formatCheck(check: Check, width: number): string {
   return `  ${check.state.padEnd('not run'.length)}  ${check.name.padEnd(width)}  ${check.detail}`;
+}
+
+function count(value: number): string {
+  return value.toLocaleString('en-US');
 }
