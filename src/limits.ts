@@ -191,6 +191,9 @@ export const TOKEN_CHARACTERS_MIN = 16;
 /** Sources whose progress a server tells apart; further ones count together, so that names cannot fill its memory. */
 export const SOURCES_TRACKED_MAX = 1000;
 
+/** Characters in the name of a source that is told apart; longer ones count together. */
+export const SOURCE_CHARACTERS_MAX = 256;
+
 /** Bitmaps of changed values that a field keeps at hand; more are made again when asked for. Each may be a copy. */
 export const VIEWS_KEPT_MAX = 256;
 

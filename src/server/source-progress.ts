@@ -3,11 +3,11 @@
  * leaves unsaid stays as it was.
  */
 
-import { SOURCES_TRACKED_MAX } from '../limits.ts';
+import { SOURCE_CHARACTERS_MAX, SOURCES_TRACKED_MAX } from '../limits.ts';
 import type { BatchMeta } from '../ops/op.ts';
 import type { SourceProgress } from './wire.ts';
 
-/** Under which sources beyond the limit, and batches without a source, count. */
+/** Under which batches without a source count, and sources beyond the limits. */
 const UNTRACKED_SOURCE = '';
 
 export class SourceProgressTable {
@@ -15,16 +15,15 @@ export class SourceProgressTable {
 
   /** Takes an applied batch into account, and says under which name. */
   applied(meta: BatchMeta | null, entities: number): string {
-    const given = meta?.source ?? UNTRACKED_SOURCE;
-    const isTracked = this.#sources.has(given) || this.#sources.size < SOURCES_TRACKED_MAX;
-    const source = isTracked ? given : UNTRACKED_SOURCE;
+    const isTracked = meta !== null && this.#isTracked(meta.source);
+    const source = isTracked ? meta.source : UNTRACKED_SOURCE;
+    const said: Partial<BatchMeta> = isTracked ? meta : {};
     const before = this.#sources.get(source);
-    const isOne = source !== UNTRACKED_SOURCE;
     this.#sources.set(source, {
       source,
-      cursor: (isOne ? meta?.cursor : null) ?? before?.cursor ?? null,
-      maxId: (isOne ? meta?.maxId : null) ?? before?.maxId ?? null,
-      lagRows: (isOne ? meta?.lagRows : null) ?? before?.lagRows ?? null,
+      cursor: said.cursor ?? before?.cursor ?? null,
+      maxId: said.maxId ?? before?.maxId ?? null,
+      lagRows: said.lagRows ?? before?.lagRows ?? null,
       entities: (before?.entities ?? 0) + entities,
       appliedAt: new Date().toISOString(),
     });
@@ -34,5 +33,10 @@ export class SourceProgressTable {
   /** In the order in which they came. */
   list(): SourceProgress[] {
     return [...this.#sources.values()];
+  }
+
+  #isTracked(source: string): boolean {
+    if (source === UNTRACKED_SOURCE || source.length > SOURCE_CHARACTERS_MAX) return false;
+    return this.#sources.has(source) || this.#sources.size < SOURCES_TRACKED_MAX;
   }
 }
