@@ -12,6 +12,7 @@ import type { Entity, SlotOp } from '../../src/ops/op.ts';
 import { temporaryDirectory } from '../load/temporary.ts';
 import { digestOfNaiveOps } from '../ops/naive-digest.ts';
 import { entities, where } from '../ops/stream.ts';
+import { type Vector, vectors } from '../ops/vectors.ts';
 
 /** The fields of test/ops/stream.ts. */
 const YAML = `
@@ -141,20 +142,20 @@ test.each(['replace', 'merge'] as const)(
         ops: [{ op: 'queryOpSet', where: { kind: 'video' }, ops: [{ op: 'set', field: 'score', value: 1 }] }],
       };
       await index.apply({ ops: before });
-      let applied: Promise<unknown> | null = null;
+      const applied: Promise<unknown>[] = [];
       const loading = index.load(
         { rows: rowsFile },
         {
           mode,
           threads: 1,
           onProgress: () => {
-            applied ??= index.apply({ ops: [query] });
+            if (applied.length === 0) applied.push(index.apply({ ops: [query] }));
           },
         },
       );
       const atOnce = index.apply({ ops: during });
       await Promise.all([loading, atOnce]);
-      await applied;
+      await Promise.all(applied);
 
       const model = new NaiveOps(definition);
       if (mode === 'merge') model.apply([before[0], before[1]]);
@@ -183,6 +184,48 @@ test('a load with another definition takes no ops while it runs, and serves by t
   await index.apply({ ops: [set(2, 'level', -6)] });
   expect(await index.query({ where: { level: -6 } })).toMatchObject({ ids: [2] });
   expect(await index.count({ tags: 1 })).toBe(1);
+});
+
+async function expectMatches(index: BitloomIndex, name: string, after: Vector['after']): Promise<void> {
+  for (const [where, slots] of after) {
+    expect((await index.query({ where, take: 2000 })).ids, name).toEqual(slots);
+  }
+}
+
+test('every vector of conformance holds, in one batch or several, and after a restart', async () => {
+  for (const { name, before, ops, after } of vectors) {
+    for (const inOne of [true, false]) {
+      const directory = newDirectory();
+      let index = await open({ directory });
+      await index.apply({ ops: before });
+      if (inOne) await index.apply({ ops });
+      else await Promise.all(ops.map((entity) => index.apply({ ops: [entity] })));
+      await expectMatches(index, name, after);
+      await index.close();
+      index = await open({ directory });
+      await expectMatches(index, name, after);
+      await index.close();
+    }
+  }
+});
+
+test('after a bulk change every page of a descending order is right, ties by slot', async () => {
+  const index = await open();
+  const insert = Array.from(
+    { length: 9000 },
+    (_, slot): Entity => ({ ...set(slot, 'flag', true), alive: true }),
+  );
+  await index.apply({ ops: insert });
+  const ops: SlotOp[] = [{ op: 'set', field: 'score', value: 5 }];
+  await index.apply({ ops: [{ slot: 1, ops: [{ op: 'queryOpSet', where: { flag: true }, ops }] }] });
+  const ids: number[] = [];
+  let cursor: string | null = null;
+  do {
+    const page = await index.query({ orderBy: { score: 'desc' }, take: 2000, cursor });
+    ids.push(...page.ids);
+    cursor = page.nextCursor;
+  } while (cursor !== null);
+  expect(ids).toEqual(Array.from({ length: 9000 }, (_, i) => 8999 - i));
 });
 
 test('entities are refused one by one, or the whole batch when strict', async () => {

@@ -11,7 +11,7 @@ import type { Entity } from '../../src/ops/op.ts';
 import { processBatch } from '../../src/ops/processor.ts';
 import { executeQuery } from '../../src/query/execute.ts';
 import { digestOfNaiveOps } from './naive-digest.ts';
-import { batchOf, definition, entities, where } from './stream.ts';
+import { batchOf, definition, entities, plainEntities, where } from './stream.ts';
 
 /** A stream in batches; `bulk` makes queryOpSets change bitmaps however few match. */
 const stream = fc.array(fc.record({ entities, bulk: fc.boolean(), deduped: fc.boolean() }), { maxLength: 5 });
@@ -33,6 +33,18 @@ test('the version holds what the naive model holds, and answers the same', () =>
       expect(digestVersion(version)).toEqual(digestOfNaiveOps(model, definition));
     }),
     { numRuns: 300 },
+  );
+});
+
+test('a stream and a repeated stream leave the same, and so does a suffix played again', () => {
+  fc.assert(
+    fc.property(plainEntities, plainEntities, fc.nat(), (before, stream, from) => {
+      const suffix = stream.slice(from % (stream.length + 1));
+      const { index } = digestVersion(versionAfter(before, stream));
+      expect(digestVersion(versionAfter(before, stream, stream)).index).toBe(index);
+      expect(digestVersion(versionAfter(before, stream, suffix)).index).toBe(index);
+    }),
+    { numRuns: 50 },
   );
 });
 
