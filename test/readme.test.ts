@@ -1,8 +1,10 @@
-/** The README is run, not trusted: its program and its files, and the tables of what the code can raise. */
-import { execFile } from 'node:child_process';
-import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+/** The README is run, not trusted: its programs and their files, and the tables of what the code can raise. */
+import { execFile, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { expect, test } from 'vitest';
@@ -19,48 +21,113 @@ function blocks(language: string): string[] {
   );
 }
 
-test('the example program gives what its comments say', async () => {
+/** Without what differs from run to run; line breaks are as spaces. */
+function outputOf(text: string): string {
+  return text.replace(/nextCursor: '[\w-]+'/, "nextCursor: '…'").replaceAll(/\s+/g, ' ');
+}
+
+test('the example programs give what their comments say, one after the other', async () => {
   const directory = await mkdtemp(join(tmpdir(), 'bitloom-readme-'));
   try {
+    const [load, apply, client] = blocks('js');
     const [books, genres] = blocks('csv');
-    const program = blocks('js')[0].replace(
-      "'bitloom'",
-      JSON.stringify(new URL('../dist/src/index.js', import.meta.url).href),
-    );
+    await mkdir(join(directory, 'node_modules'));
     await Promise.all([
+      // So that the examples import the package by its name.
+      symlink(ROOT, join(directory, 'node_modules', 'bitloom'), 'dir'),
       writeFile(join(directory, 'books.yaml'), blocks('yaml')[0]),
       writeFile(join(directory, 'books.csv'), books),
       writeFile(join(directory, 'genres.csv'), genres),
-      writeFile(join(directory, 'program.mjs'), program),
     ]);
-    const { stdout } = await promisify(execFile)(process.execPath, ['program.mjs'], { cwd: directory });
-    expect(stdout.replace(/nextCursor: '[\w-]+'/, "nextCursor: '…'").replaceAll(/\s+/g, ' ')).toBe(
-      "9 rows, 0 rejected { ids: [ 4, 1 ], total: 3, nextCursor: '…' } 3 ",
+    const run = async (program: string, env: NodeJS.ProcessEnv = process.env): Promise<string> => {
+      await writeFile(join(directory, 'program.mjs'), program);
+      const running = promisify(execFile)(process.execPath, ['program.mjs'], { cwd: directory, env });
+      return outputOf((await running).stdout);
+    };
+    expect(await run(load)).toBe("9 rows, 0 rejected { ids: [ 4, 1 ], total: 3, nextCursor: '…' } 3 ");
+    expect(await run(apply)).toBe(
+      '3 ops[3].ops[0].field: no field is named "pages" { ids: [ 5, 1, 3 ], total: 3, nextCursor: null } 2 ',
     );
+    await serving(join(directory, 'data'), async (url, env) => {
+      expect(client).toContain('http://127.0.0.1:8080');
+      expect(await run(client.replace('http://127.0.0.1:8080', url), env)).toBe(
+        '[ 4 ] QUERY_UNKNOWN_FIELD 400 false ',
+      );
+    });
   } finally {
     await rm(directory, { recursive: true });
   }
 });
 
-test('every error code of the sources is in the table of errors, and no other', async () => {
-  const raised = new Set<string>();
+/** Runs `bitloom serve` on a free port while `use` runs. */
+async function serving(
+  directory: string,
+  use: (url: string, env: NodeJS.ProcessEnv) => Promise<void>,
+): Promise<void> {
+  const env = {
+    ...process.env,
+    BITLOOM_READ_TOKEN: 'read-token-of-the-readme',
+    BITLOOM_WRITE_TOKEN: 'write-token-of-the-readme',
+  };
+  const command = join(ROOT, 'dist/src/cli/main.js');
+  const server = spawn(process.execPath, [command, 'serve', '-d', directory, '--port', '0'], {
+    env,
+    stdio: ['ignore', 'inherit', 'pipe'],
+  });
+  const exited = once(server, 'exit');
+  try {
+    let url: string | null = null;
+    for await (const line of createInterface({ input: server.stderr })) {
+      const entry: { msg: string; url: string } = JSON.parse(line);
+      if (entry.msg !== 'ready') continue;
+      url = entry.url;
+      break;
+    }
+    if (url === null) throw new Error('the server ended before it was ready');
+    server.stderr.resume();
+    await use(url, env);
+  } finally {
+    server.kill('SIGTERM');
+    await exited;
+  }
+  expect(server.exitCode).toBe(0);
+}
+
+/** The codes in the first column of the tables between two headings. */
+function documentedCodes(from: string, to: string): string[] {
+  const section = README.slice(README.indexOf(`\n${from}`), README.indexOf(`\n${to}`));
+  return Array.from(section.matchAll(/^\| `([A-Z_0-9]+)` \|/gm), (match) => match[1]).toSorted();
+}
+
+/** The quoted codes in what a pattern matches in the sources. */
+async function codesInSources(pattern: RegExp): Promise<Set<string>> {
+  const codes = new Set<string>();
   for (const folder of ['src', 'workers', 'bench']) {
     for (const path of await readdir(join(ROOT, folder), { recursive: true })) {
       // The naive model of the validation is no part of what users meet.
       if (!path.endsWith('.ts') || path.startsWith('validate')) continue;
       const source = await readFile(join(ROOT, folder, path), 'utf8');
-      for (const [, argument] of source.matchAll(/new BitloomError\(([^,]+),/g)) {
-        for (const [, code] of argument.matchAll(/'([A-Z][A-Z_]+)'/g)) raised.add(code);
+      for (const [match] of source.matchAll(pattern)) {
+        for (const [, code] of match.matchAll(/'([A-Z][A-Z_]+)'/g)) codes.add(code);
       }
     }
   }
-  const section = README.slice(README.indexOf('\n## Errors'), README.indexOf('\n## How it works'));
-  const documented = Array.from(section.matchAll(/^\| `([A-Z_]+)` \|/gm), (match) => match[1]);
-  expect(documented.toSorted()).toEqual([...raised].toSorted());
+  return codes;
+}
+
+const REFUSAL = /\brefusal\(([^,]+),/g;
+
+test('every error code of the sources is in the tables of errors, and no other', async () => {
+  const raised = await codesInSources(/new (?:Bitloom|Client)Error\(([^,]+),|\bcode: ('[A-Z_]+')/g);
+  for (const code of [...REJECT_CODES, ...(await codesInSources(REFUSAL))]) raised.delete(code);
+  expect(documentedCodes('## Errors', '## How it works')).toEqual([...raised].toSorted());
+});
+
+test('every code of a refused entity is in the table of refused entities', async () => {
+  const refused = await codesInSources(REFUSAL);
+  expect(documentedCodes('## Applying ops', '### What is kept')).toEqual([...refused].toSorted());
 });
 
 test('every reject code is in the table of rejects', () => {
-  const section = README.slice(README.indexOf('\n### Rejects'), README.indexOf('\n## Loading'));
-  const documented = Array.from(section.matchAll(/^\| `([A-Z_0-9]+)` \|/gm), (match) => match[1]);
-  expect(documented.toSorted()).toEqual([...REJECT_CODES].toSorted());
+  expect(documentedCodes('### Rejects', '## Loading')).toEqual(REJECT_CODES.toSorted());
 });
