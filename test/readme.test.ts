@@ -13,6 +13,8 @@ import { REJECT_CODES } from '../src/csv/reject.ts';
 const ROOT = fileURLToPath(new URL('..', import.meta.url));
 const README = await readFile(join(ROOT, 'README.md'), 'utf8');
 
+const OPERATIONS = await readFile(join(ROOT, 'docs/operations.md'), 'utf8');
+
 /** The fenced blocks of one language, in order. */
 function blocks(language: string): string[] {
   return Array.from(
@@ -53,6 +55,14 @@ test('the example programs give what their comments say, one after the other', a
       expect(await run(client.replace('http://127.0.0.1:8080', url), env)).toBe(
         '[ 4 ] QUERY_UNKNOWN_FIELD 400 false ',
       );
+      const described = await fetch(`${url}/openapi.json`);
+      const { paths } = (await described.json()) as { paths: Record<string, object> };
+      const routes = Object.entries(paths).flatMap(([path, methods]) =>
+        Object.keys(methods).map((method) => `${method.toUpperCase()} ${path.replace(/\{(\w+)\}/g, ':$1')}`),
+      );
+      const section = README.slice(README.indexOf('\n## The server'), README.indexOf('\n## The client'));
+      expect(routesIn(section)).toEqual(routes.toSorted());
+      expect(routesIn(OPERATIONS)).toEqual(routes.toSorted());
     });
   } finally {
     await rm(directory, { recursive: true });
@@ -91,6 +101,12 @@ async function serving(
     await exited;
   }
   expect(server.exitCode).toBe(0);
+}
+
+/** What is written as `GET /v1/stats`, each once. */
+function routesIn(text: string): string[] {
+  const routes = Array.from(text.matchAll(/`((?:GET|PUT|POST|DELETE) \/[^`?]*)`/g), (match) => match[1]);
+  return [...new Set(routes)].toSorted();
 }
 
 /** The codes in the first column of the tables between two headings. */
