@@ -157,13 +157,15 @@ test.each(FOREIGN)('%s is no answer to any call (status %i)', async (_what, stat
 });
 
 test('a redirection is not followed, so that the token stays where it was sent', async () => {
-  const client = new BitloomClient({
-    url: await answering(307, '', { location: 'http://127.0.0.1:9/' }),
-    token: WRITE_TOKEN,
-  });
+  const paths: (string | undefined)[] = [];
+  const url = await answering(307, '', { location: '/elsewhere' });
+  server!.on('request', (request) => paths.push(request.url));
+  const client = new BitloomClient({ url, token: WRITE_TOKEN });
   for (const [name, call] of CALLS) {
     await expect(call(client), name).rejects.toMatchObject({ code: 'CLIENT_UNREACHABLE' });
   }
+  expect(paths).toHaveLength(CALLS.length);
+  expect(paths).not.toContain('/elsewhere');
 });
 
 test('a server that is not there', async () => {

@@ -1,4 +1,4 @@
-import { cpSync, mkdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { pino } from 'pino';
 import { afterAll, beforeAll, expect, test } from 'vitest';
@@ -276,5 +276,39 @@ test('what has ended and what waits survives a restart, and what waits is then l
     });
     expect((await ended(server, 'waiting')).body.status).toBe('complete');
     expect((await ask(server.url, 'GET', '/v1/stats')).body).toMatchObject({ version: 2, alive: 500 });
+  });
+});
+
+/** A directory in which the dump `waiting`, of the table tools, is registered and has not begun. */
+async function withWaitingDump(): Promise<ReturnType<typeof onDisk>> {
+  const options = onDisk();
+  await withServer(options, async (server) => {
+    await server.opened;
+    await put(server, 'running', { files: { images: 'large/images.csv', tags: 'large/tags.csv' } });
+    await put(server, 'waiting', { files: { tools: 'tools.csv' } });
+  });
+  return options;
+}
+
+test('a server that is closed while it is opening leaves what waits alone', async () => {
+  const options = await withWaitingDump();
+  await withServer(options, () => Promise.resolve());
+  const { dumps: entries } = JSON.parse(readFileSync(join(options.index.directory, 'dumps.json'), 'utf8'));
+  expect(entries.at(-1)).toMatchObject({ name: 'waiting', status: 'registered' });
+});
+
+test('what waits while the definition of its table changes fails', async () => {
+  const options = await withWaitingDump();
+  const changed = join(temporary.path, 'changed.yaml');
+  writeFileSync(
+    changed,
+    readFileSync(definition, 'utf8').replace(/^( +)tools:\n/m, '$&$1  where: toolId > 0\n'),
+  );
+  await withServer({ ...options, index: { ...options.index, definition: changed } }, async (server) => {
+    await server.opened;
+    expect((await ended(server, 'waiting')).body).toMatchObject({
+      status: 'failed',
+      reason: { code: 'DEFINITION_CHANGED' },
+    });
   });
 });

@@ -297,26 +297,29 @@ test('readiness: opening, ready, a log that fails and recovers, an engine that i
   );
 });
 
-test('an engine thread that ended is told at once, and ends the life of the server', async () => {
-  let crash: BitloomError | null = null;
-  const open = openFake(definition, () => ({
-    stats: (real) => (crash === null ? real : Promise.reject(crash)),
-  }));
-  await withServer(
-    { index: { definition } },
-    async ({ url, opened, crashed }) => {
-      await opened;
-      crash = new BitloomError('ENGINE_CRASHED', 'the engine thread ended unexpectedly');
-      await expect(crashed).resolves.toMatchObject({ code: 'ENGINE_CRASHED' });
-      expect(await ask(url, 'GET', '/livez')).toMatchObject({ status: 503, body: { live: false } });
-      expect(await ask(url, 'GET', '/readyz')).toMatchObject({
-        status: 503,
-        body: { checks: { engine: 'failed' } },
-      });
-    },
-    open,
-  );
-});
+test.each(['ENGINE_CRASHED', 'INDEX_BROKEN'])(
+  '%s is told at once, and ends the life of the server',
+  async (code) => {
+    let crash: BitloomError | null = null;
+    const open = openFake(definition, () => ({
+      stats: (real) => (crash === null ? real : Promise.reject(crash)),
+    }));
+    await withServer(
+      { index: { definition } },
+      async ({ url, opened, crashed }) => {
+        await opened;
+        crash = new BitloomError(code, 'nothing but a new process can help');
+        await expect(crashed).resolves.toMatchObject({ code });
+        expect(await ask(url, 'GET', '/livez')).toMatchObject({ status: 503, body: { live: false } });
+        expect(await ask(url, 'GET', '/readyz')).toMatchObject({
+          status: 503,
+          body: { checks: { engine: 'failed' } },
+        });
+      },
+      open,
+    );
+  },
+);
 
 test('an index that cannot be opened is told, and the server is not live', async () => {
   await withServer(
