@@ -88,8 +88,8 @@ export class BitloomClient {
   }
 
   /**
-   * Applies a batch; resolves once it is durable and visible. After `outcomeUnknown`, sending it again is harmless unless it
-   * has a queryOpSet.
+   * Applies a batch; resolves once it is durable and visible. After `outcomeUnknown`, sending it again before the next one
+   * is harmless, unless it has a queryOpSet.
    */
   apply(batch: Batch, options: CallOptions & { readonly strict?: boolean } = {}): Promise<AppliedBatch> {
     const strict = options.strict === undefined ? '' : `?strict=${options.strict}`;
