@@ -109,6 +109,29 @@ function routesIn(text: string): string[] {
   return [...new Set(routes)].toSorted();
 }
 
+test('the flags of the command are those that its help lists', async () => {
+  const command = README.slice(README.indexOf('\n## The command'), README.indexOf('\n## Durability'));
+  const rows = Array.from(command.matchAll(/^\| `([a-z]+)[ `].*$/gm), ([row, name]) => ({ row, name }));
+  expect(rows.length).toBeGreaterThan(0);
+  const helps = await Promise.all(rows.map(({ name }) => flagsOf(name)));
+  for (const [i, { row }] of rows.entries()) expect(helps[i]).toEqual(expect.arrayContaining(flagsIn(row)));
+  const server = README.slice(README.indexOf('\n| flag |'), README.indexOf('\n## The client'));
+  const served = new Set([...flagsIn(server), '--help']);
+  expect([...served].toSorted()).toEqual(helps[rows.findIndex(({ name }) => name === 'serve')]);
+});
+
+/** Those that the help of a command lists. */
+async function flagsOf(command: string): Promise<string[]> {
+  const main = join(ROOT, 'dist/src/cli/main.js');
+  const { stdout } = await promisify(execFile)(process.execPath, [main, command, '--help']);
+  const flags = Array.from(stdout.matchAll(/^ +(?:-\w, )?(--[a-z-]+)/gm), (match) => match[1]);
+  return flags.toSorted();
+}
+
+function flagsIn(text: string): string[] {
+  return [...new Set(Array.from(text.matchAll(/--[a-z][a-z-]+/g), ([flag]) => flag))].toSorted();
+}
+
 /** The codes in the first column of the tables between two headings. */
 function documentedCodes(from: string, to: string): string[] {
   const section = README.slice(README.indexOf(`\n${from}`), README.indexOf(`\n${to}`));
