@@ -1,13 +1,21 @@
 /**
- * Timestamp literals in expressions and queries: ISO 8601 or Postgres text to epoch seconds. It reads exactly the texts
- * that a timestamp column of a CSV file may hold, epoch seconds apart.
+ * Timestamps as text: ISO 8601 or Postgres text to epoch seconds, for CSV columns, queries, ops and the literals of
+ * expressions alike.
  */
 
 const calendar =
   /^(\d{4})-(\d\d)-(\d\d)(?:[ T](\d\d):(\d\d)(?::(\d\d)(?:\.\d+)?)?(Z|[+-]\d\d(?::?\d\d)?)?)?$/;
 
-/** Seconds since 1970-01-01T00:00:00Z within uint32, fractions dropped; without a zone the text is UTC. Null if not a timestamp. */
+const uint32Max = 0xffff_ffff;
+
+/** Seconds since 1970-01-01T00:00:00Z within uint32. Null if not a timestamp or outside of that. */
 export function epochSecondsOfText(text: string): number | null {
+  const seconds = calendarSecondsOfText(text);
+  return seconds !== null && seconds >= 0 && seconds <= uint32Max ? seconds : null;
+}
+
+/** The same without a bound: negative before 1970. Fractions are dropped; without a zone the text is UTC. */
+export function calendarSecondsOfText(text: string): number | null {
   const match = calendar.exec(text);
   if (match === null) return null;
   const [year, month, day, hour, minute, second] = match.slice(1, 7).map((part) => Number(part ?? 0));
@@ -19,8 +27,7 @@ export function epochSecondsOfText(text: string): number | null {
   if (date.getUTCMonth() !== month - 1 || date.getUTCDate() !== day) return null;
   const zoneSeconds = zoneSecondsOfText(match[7]);
   if (zoneSeconds === null) return null;
-  const seconds = date.getTime() / 1000 + hour * 3600 + minute * 60 + second - zoneSeconds;
-  return seconds >= 0 && seconds <= 0xffffffff ? seconds : null;
+  return date.getTime() / 1000 + hour * 3600 + minute * 60 + second - zoneSeconds;
 }
 
 function zoneSecondsOfText(zone: string | undefined): number | null {

@@ -4,6 +4,7 @@
  */
 import type { FieldType } from '../config/definition.ts';
 import type { ColumnType } from '../config/expression.ts';
+import { calendarSecondsOfText } from '../config/timestamp.ts';
 import type { Failure } from './reject.ts';
 
 /** An integer, boolean, string, timestamp in epoch seconds, or null. */
@@ -15,9 +16,6 @@ export type Decoded =
 
 const UINT32_MAX = 0xffff_ffff;
 const INTEGER = /^[+-]?\d+$/;
-/** Groups: year, month, day, hour, minute, second, zone. */
-const CALENDAR =
-  /^(\d{4})-(\d\d)-(\d\d)(?:[ T](\d\d):(\d\d)(?::(\d\d)(?:\.\d+)?)?(Z|[+-]\d\d(?::?\d\d)?)?)?$/;
 /** Characters of a value quoted in a message. */
 const SHOWN_CHARACTERS_MAX = 60;
 
@@ -60,33 +58,12 @@ function decodeInteger(text: string, min: number, max: number): Decoded {
 
 function decodeTimestamp(text: string): Decoded {
   if (INTEGER.test(text)) return decodeInteger(text, 0, UINT32_MAX);
-  const match = CALENDAR.exec(text);
-  const seconds = match === null ? null : calendarSeconds(match);
+  const seconds = calendarSecondsOfText(text);
   if (seconds === null) {
     return failed('INVALID_TIMESTAMP', `${shown(text)} is neither epoch seconds nor YYYY-MM-DD HH:MM:SS+ZZ`);
   }
   if (seconds >= 0 && seconds <= UINT32_MAX) return { ok: true, value: seconds };
   return failed('OUT_OF_RANGE', `${shown(text)} is outside 1970-01-01 to 2106-02-07`);
-}
-
-/** Epoch seconds, or null when there is no such day or time. */
-function calendarSeconds(match: RegExpExecArray): number | null {
-  const [year, month, day, hour, minute, second] = match.slice(1, 7).map((digits) => Number(digits ?? 0));
-  if (hour > 23 || minute > 59 || second > 59) return null;
-  const date = new Date(0);
-  date.setUTCFullYear(year, month - 1, day);
-  if (date.getUTCMonth() !== month - 1 || date.getUTCDate() !== day) return null;
-  const zone = zoneSeconds(match[7]);
-  return zone === null ? null : date.getTime() / 1000 + hour * 3600 + minute * 60 + second - zone;
-}
-
-/** Seconds east of UTC. */
-function zoneSeconds(zone: string | undefined): number | null {
-  if (zone === undefined || zone === 'Z') return 0;
-  const hours = Number(zone.slice(1, 3));
-  const minutes = Number(zone.slice(3).replace(':', ''));
-  if (hours > 23 || minutes > 59) return null;
-  return (zone.startsWith('-') ? -1 : 1) * (hours * 3600 + minutes * 60);
 }
 
 function failed(code: Failure['code'], message: string): Decoded {

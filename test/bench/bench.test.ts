@@ -10,10 +10,10 @@ import { formatBenchReport } from '../../bench/report.ts';
 import type { BenchReport } from '../../bench/results.ts';
 import { runBench } from '../../bench/run.ts';
 import { compareWithTargets } from '../../bench/targets.ts';
-import { temporaryFolder } from '../validate/temporary-folder.ts';
+import { temporaryDirectory } from '../temporary.ts';
 
 const ROWS = 2000;
-const folder = temporaryFolder();
+const folder = temporaryDirectory();
 
 async function hasDuckdb(): Promise<boolean> {
   const peer = await DuckdbPeer.open(1);

@@ -7,7 +7,7 @@ import { fileURLToPath } from 'node:url';
 import { beforeAll, expect, test } from 'vitest';
 import { BitloomClient } from '../../src/client/client.ts';
 import { generateDump } from '../../src/generate/generate.ts';
-import { temporaryDirectory } from '../load/temporary.ts';
+import { temporaryDirectory } from '../temporary.ts';
 import { runBitloom } from './run-bitloom.ts';
 
 const MAIN = fileURLToPath(new URL('../../dist/src/cli/main.js', import.meta.url));

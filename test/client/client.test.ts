@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { afterEach, beforeAll, expect, test } from 'vitest';
 import { BitloomClient, ClientError } from '../../src/client/client.ts';
 import { BitloomError } from '../../src/errors.ts';
-import { temporaryDirectory } from '../load/temporary.ts';
+import { temporaryDirectory } from '../temporary.ts';
 import { eventually, READ_TOKEN, smallDump, TOKENS, WRITE_TOKEN, withServer } from '../server/harness.ts';
 
 const temporary = temporaryDirectory();

@@ -7,7 +7,7 @@ import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { expect, test } from 'vitest';
 import { openIndex } from '../../src/engine/open-index.ts';
-import { temporaryDirectory } from '../load/temporary.ts';
+import { temporaryDirectory } from '../temporary.ts';
 
 const KILLS = Number(process.env.BITLOOM_KILLS ?? 6);
 const script = fileURLToPath(new URL('apply-until-killed.mjs', import.meta.url));

@@ -8,7 +8,7 @@ import {
   openDumpRegistry,
   type PublishedLoad,
 } from '../../src/load/dump-registry.ts';
-import { temporaryDirectory } from './temporary.ts';
+import { temporaryDirectory } from '../temporary.ts';
 
 const temporary = temporaryDirectory();
 let directories = 0;

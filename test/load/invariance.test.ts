@@ -8,7 +8,7 @@ import { parseDefinition } from '../../src/config/parse.ts';
 import { generateDump } from '../../src/generate/generate.ts';
 import { digestOfModel } from '../../src/validate/naive-digest.ts';
 import { buildNaiveModel } from '../../src/validate/naive-model.ts';
-import { temporaryDirectory } from './temporary.ts';
+import { temporaryDirectory } from '../temporary.ts';
 
 const ROWS = 20_000;
 const TABLES = ['images', 'tags', 'tools'];

@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url';
 import { openIndex } from 'bitloom';
 import { expect, test } from 'vitest';
 import { generateDump } from '../../src/generate/generate.ts';
-import { temporaryDirectory } from './temporary.ts';
+import { temporaryDirectory } from '../temporary.ts';
 
 const KILLS = 20;
 const CHILD = fileURLToPath(new URL('load-until-killed.mjs', import.meta.url));

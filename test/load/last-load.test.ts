@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { openIndex } from 'bitloom';
 import { beforeAll, expect, test } from 'vitest';
 import { generateDump } from '../../src/generate/generate.ts';
-import { temporaryDirectory } from './temporary.ts';
+import { temporaryDirectory } from '../temporary.ts';
 
 const temporary = temporaryDirectory();
 const definition = join(temporary.path, 'index.yaml');

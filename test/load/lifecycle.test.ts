@@ -4,7 +4,7 @@ import type { Worker } from 'node:worker_threads';
 import { type BitloomIndex, type LoadProgress, openIndex } from 'bitloom';
 import { beforeAll, expect, test } from 'vitest';
 import { generateDump } from '../../src/generate/generate.ts';
-import { temporaryDirectory } from './temporary.ts';
+import { temporaryDirectory } from '../temporary.ts';
 
 const ROWS = 50_000;
 const temporary = temporaryDirectory();

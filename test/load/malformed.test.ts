@@ -10,7 +10,7 @@ import { parseDefinition } from '../../src/config/parse.ts';
 import { checkContent, checkCounts, checkRejects } from '../../src/validate/model-checks.ts';
 import { buildNaiveModel } from '../../src/validate/naive-model.ts';
 import { readFixtures } from '../fixtures/fixtures.ts';
-import { temporaryDirectory } from './temporary.ts';
+import { temporaryDirectory } from '../temporary.ts';
 
 const FILES = 1000;
 const SEED = 20_240_229;

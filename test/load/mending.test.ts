@@ -1,7 +1,7 @@
 /** Line feeds in quoted fields at every cut: guesses go wrong, results never do. */
 import { openIndex } from 'bitloom';
 import { expect, test } from 'vitest';
-import { temporaryDirectory } from './temporary.ts';
+import { temporaryDirectory } from '../temporary.ts';
 
 const temporary = temporaryDirectory();
 

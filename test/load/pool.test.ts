@@ -1,7 +1,7 @@
 /** The pool's side of the thread boundary. */
 import { expect, test } from 'vitest';
 import { LoadPool } from '../../src/load/pool.ts';
-import { temporaryDirectory } from './temporary.ts';
+import { temporaryDirectory } from '../temporary.ts';
 
 const temporary = temporaryDirectory();
 

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { type BitloomIndex, type LoadOptions, openIndex } from 'bitloom';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { temporaryDirectory } from './temporary.ts';
+import { temporaryDirectory } from '../temporary.ts';
 
 const temporary = temporaryDirectory();
 const LINES = 5000;

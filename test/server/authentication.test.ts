@@ -3,7 +3,7 @@ import { pino } from 'pino';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { resolveServerOptions } from '../../src/server/options.ts';
 import { type BitloomServer, startServer } from '../../src/server/server.ts';
-import { temporaryDirectory } from '../load/temporary.ts';
+import { temporaryDirectory } from '../temporary.ts';
 import { ask, READ_TOKEN, smallDump, TOKENS, WRITE_TOKEN, withServer } from './harness.ts';
 
 const temporary = temporaryDirectory();

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { pino } from 'pino';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { type BitloomServer, startServer } from '../../src/server/server.ts';
-import { temporaryDirectory } from '../load/temporary.ts';
+import { temporaryDirectory } from '../temporary.ts';
 import { type Answer, ask, eventually, smallDump, withServer } from './harness.ts';
 
 const temporary = temporaryDirectory();

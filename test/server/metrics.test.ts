@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { beforeAll, expect, test } from 'vitest';
-import { temporaryDirectory } from '../load/temporary.ts';
+import { temporaryDirectory } from '../temporary.ts';
 import { ask, eventually, smallDump, withServer } from './harness.ts';
 
 const DASHBOARD = fileURLToPath(new URL('../../docs/grafana-dashboard.json', import.meta.url));

@@ -3,7 +3,7 @@ import { connect } from 'node:net';
 import { beforeAll, expect, test } from 'vitest';
 import { BitloomError } from '../../src/errors.ts';
 import { BATCHES_IN_FLIGHT_MAX, QUERIES_IN_FLIGHT_MAX } from '../../src/limits.ts';
-import { temporaryDirectory } from '../load/temporary.ts';
+import { temporaryDirectory } from '../temporary.ts';
 import { deferred, openFake } from './fake-index.ts';
 import { type Answer, ask, eventually, smallDump, withServer } from './harness.ts';
 

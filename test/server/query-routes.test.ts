@@ -3,7 +3,7 @@ import { pino } from 'pino';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { openIndex } from '../../src/index.ts';
 import { type BitloomServer, startServer } from '../../src/server/server.ts';
-import { temporaryDirectory } from '../load/temporary.ts';
+import { temporaryDirectory } from '../temporary.ts';
 import { ask, smallDump } from './harness.ts';
 
 const ROWS = 300;

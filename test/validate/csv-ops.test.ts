@@ -12,7 +12,7 @@ import { processBatch } from '../../src/ops/processor.ts';
 import { BATCH_ENTITIES, csvOps } from '../../src/validate/csv-ops.ts';
 import { digestOfModel } from '../../src/validate/naive-digest.ts';
 import { buildNaiveModel } from '../../src/validate/naive-model.ts';
-import { temporaryFolder } from './temporary-folder.ts';
+import { temporaryDirectory } from '../temporary.ts';
 
 const definition = parseDefinition(
   `
@@ -41,7 +41,7 @@ tables:
   'shared.yaml',
 );
 
-const folder = temporaryFolder();
+const folder = temporaryDirectory();
 const sinkKernels = loadKernels();
 const kernels = loadKernels();
 

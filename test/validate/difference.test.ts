@@ -4,7 +4,7 @@ import { parseDefinition } from '../../src/config/parse.ts';
 import { type BitloomIndex, openIndex } from '../../src/index.ts';
 import { findDifference, formatDifference } from '../../src/validate/difference.ts';
 import { buildNaiveModel } from '../../src/validate/naive-model.ts';
-import { temporaryFolder } from './temporary-folder.ts';
+import { temporaryDirectory } from '../temporary.ts';
 
 const DEFINITION = `
 name: planted
@@ -27,7 +27,7 @@ const ROWS = '1,a,10\n2,b,-5\n3,a,10\n4,,\n70000,b,7\n';
 const TAGS = '5,1\n5,2\n6,2\n6,99\n';
 
 const definition = parseDefinition(DEFINITION, 'planted.yaml');
-const folder = temporaryFolder();
+const folder = temporaryDirectory();
 let index: BitloomIndex;
 
 beforeAll(async () => {

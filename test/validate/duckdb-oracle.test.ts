@@ -5,9 +5,9 @@ import type { Query } from '../../src/query/query.ts';
 import { compareWithDuckdb } from '../../src/validate/duckdb-oracle.ts';
 import { buildNaiveModel, type ModelField, type NaiveModel } from '../../src/validate/naive-model.ts';
 import { NaiveQueries } from '../../src/validate/naive-query.ts';
-import { temporaryFolder } from './temporary-folder.ts';
+import { temporaryDirectory } from '../temporary.ts';
 
-const folder = temporaryFolder();
+const folder = temporaryDirectory();
 
 const MIXED = parseDefinition(
   `

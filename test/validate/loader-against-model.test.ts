@@ -5,7 +5,7 @@ import { parseDefinition } from '../../src/config/parse.ts';
 import { type BitloomIndex, openIndex } from '../../src/index.ts';
 import { checkContent, checkCounts, checkRejects } from '../../src/validate/model-checks.ts';
 import { buildNaiveModel } from '../../src/validate/naive-model.ts';
-import { temporaryFolder } from './temporary-folder.ts';
+import { temporaryDirectory } from '../temporary.ts';
 
 const definition = parseDefinition(
   `
@@ -50,7 +50,7 @@ tables:
 /** FUZZ_RUNS asks for more. */
 const RUNS = Number(process.env.FUZZ_RUNS ?? 60);
 
-const folder = temporaryFolder();
+const folder = temporaryDirectory();
 let index: BitloomIndex;
 
 beforeAll(async () => {

@@ -8,9 +8,9 @@ import { buildNaiveModel } from '../../src/validate/naive-model.ts';
 import { compareWithModel, validate, validateFiles } from '../../src/validate/validate.ts';
 import { formatValidationReport } from '../../src/validate/validation-report.ts';
 import { readFixtures } from '../fixtures/fixtures.ts';
-import { temporaryFolder } from './temporary-folder.ts';
+import { temporaryDirectory } from '../temporary.ts';
 
-const folder = temporaryFolder();
+const folder = temporaryDirectory();
 
 test('generated dumps agree in every check of every mode, with progress, and leave nothing behind', async () => {
   const steps: string[] = [];
