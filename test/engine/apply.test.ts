@@ -9,10 +9,10 @@ import type { BitloomIndex, OpenOptions } from '../../src/engine/index-api.ts';
 import { openIndex } from '../../src/engine/open-index.ts';
 import { NaiveOps } from '../../src/ops/naive-ops.ts';
 import type { Entity, SlotOp } from '../../src/ops/op.ts';
-import { temporaryDirectory } from '../temporary.ts';
 import { digestOfNaiveOps } from '../ops/naive-digest.ts';
 import { entities, where } from '../ops/stream.ts';
 import { type Vector, vectors } from '../ops/vectors.ts';
+import { temporaryDirectory } from '../temporary.ts';
 
 /** The fields of test/ops/stream.ts. */
 const YAML = `
@@ -66,6 +66,10 @@ async function expectEqual(index: BitloomIndex, model: NaiveOps): Promise<void> 
   expect(digest).toEqual(digestOfNaiveOps(model, definition));
 }
 
+/** Streams for each setting; BITLOOM_STREAMS=2500 BITLOOM_SEED=1 is the long run of ten thousand. */
+const STREAMS = Number(process.env.BITLOOM_STREAMS ?? 12);
+const SEED = process.env.BITLOOM_SEED === undefined ? {} : { seed: Number(process.env.BITLOOM_SEED) };
+
 /** Batches in flight together, and what happens after them. */
 const step = fc.record({
   batches: fc.array(entities, { maxLength: 3 }),
@@ -103,9 +107,10 @@ test.each([
         await expectEqual(index, model);
         await index.close();
       }),
-      { numRuns: 12 },
+      { numRuns: STREAMS, ...SEED },
     );
   },
+  Math.max(60_000, STREAMS * 1000),
 );
 
 const ROW_FIELDS = ['level', 'kind', 'flag', 'score', 'seenAt'];
