@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
-import { expect, test } from 'vitest';
+import { afterEach, expect, test } from 'vitest';
 import { BitloomClient, ClientError, type Entity } from '../../src/client/client.ts';
 import { temporaryDirectory } from '../temporary.ts';
 import { eventually } from './harness.ts';
@@ -38,6 +38,11 @@ tables:
 
 const folder = temporaryDirectory();
 
+let running: ChildProcess | null = null;
+
+// Of a test that failed.
+afterEach(() => running?.kill('SIGKILL'));
+
 interface Child {
   readonly process: ChildProcess;
   readonly client: BitloomClient;
@@ -48,6 +53,7 @@ interface Child {
 async function startChild(definition: string): Promise<Child> {
   const args = ['--import', 'tsx', CHILD, definition, join(folder.path, 'data')];
   const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'inherit'] });
+  running = child;
   const lines = createInterface({ input: child.stdout });
   const ended = once(child, 'close').then(([code, signal]) => {
     throw new Error(`the server ended with code ${code}, signal ${signal}`);
