@@ -211,3 +211,6 @@ export const CHECKPOINT_INDEX_PART = 1 / 16;
 
 /** Changes in memory at which a checkpoint is due too: some hundred megabytes. */
 export const CHECKPOINT_CHANGES_MAX = 16_000_000;
+
+/** Bytes of an index and its changes up to which the engine's thread compacts them itself: about 10 ms. */
+export const COMPACTED_HERE_BYTES_MAX = 1024 * 1024;

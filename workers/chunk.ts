@@ -6,9 +6,7 @@ import { errorToData } from '../src/errors.ts';
 import { type Kernels, loadKernels } from '../src/kernels/kernels.ts';
 import type { Outcome, PoolResults, PoolTask } from '../src/load/chunk-messages.ts';
 import { scanChunk } from '../src/load/chunk-scan.ts';
-import { compactDictionary } from '../src/load/compact-dictionary.ts';
-import { compactFilter } from '../src/load/compact-filter.ts';
-import { compactSort } from '../src/load/compact-sort.ts';
+import { runCompaction } from '../src/load/compact.ts';
 import { mergeAlive, mergeFilterField, mergeSortField, resolveRuns } from '../src/load/merge.ts';
 
 let kernels: Kernels | null = null;
@@ -38,10 +36,8 @@ function perform(
     case 'mergeAlive':
       return mergeAlive(task.merge);
     case 'compactFilter':
-      return compactFilter(task.compaction);
     case 'compactSort':
-      return compactSort(kernels, task.compaction);
     case 'compactDictionary':
-      return compactDictionary(task.compaction);
+      return runCompaction(kernels, task);
   }
 }

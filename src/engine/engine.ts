@@ -12,13 +12,19 @@ import type { IndexDefinition } from '../config/definition.ts';
 import { normaliseDefinition, readDefinition } from '../config/parse.ts';
 import { BitloomError } from '../errors.ts';
 import { type BaseVersion, createVersion, emptyVersion } from '../index/base-version.ts';
-import type { VersionChanges } from '../index/delta-version.ts';
+import { changesBytes, type VersionChanges } from '../index/delta-version.ts';
 import { digestVersion } from '../index/digest.ts';
 import { type IndexDirectory, openDirectory } from '../index/directory/directory.ts';
 import { fieldStatistics } from '../index/statistics.ts';
 import type { FieldSegments, VersionSegments } from '../index/version.ts';
-import { CHECKPOINT_CHANGES_MAX, CHECKPOINT_INDEX_PART, CHECKPOINT_LOG_BYTES_DEFAULT } from '../limits.ts';
-import { compactVersion } from '../load/compact.ts';
+import { type Kernels, loadKernels } from '../kernels/kernels.ts';
+import {
+  CHECKPOINT_CHANGES_MAX,
+  CHECKPOINT_INDEX_PART,
+  CHECKPOINT_LOG_BYTES_DEFAULT,
+  COMPACTED_HERE_BYTES_MAX,
+} from '../limits.ts';
+import { compactVersion, type RunCompaction, runCompaction } from '../load/compact.ts';
 import { type StagedDump, stageDump } from '../load/coordinator.ts';
 import {
   type LoadOptions,
@@ -51,13 +57,6 @@ import { OpStream, type StreamMark } from './op-stream.ts';
 /** Where the op log is within the directory of an index. */
 const LOG_DIRECTORY = 'log';
 
-/** What a base is made of: an older one and the changes up to a mark. */
-interface StreamSnapshot {
-  readonly mark: StreamMark;
-  readonly base: BaseVersion;
-  readonly changes: VersionChanges;
-}
-
 interface EngineParts {
   readonly definition: IndexDefinition;
   readonly directory: IndexDirectory | null;
@@ -80,6 +79,7 @@ export class Engine implements BitloomIndex {
   /** Number of the last version that was published. */
   #versionId: number;
   #pool: LoadPool | null = null;
+  #kernels: Kernels | null = null;
   #loading: { readonly cancel: AbortController; readonly ended: Promise<unknown> } | null = null;
   /** The definition of the load that is running does not take every op. */
   #refusesOps = false;
@@ -242,10 +242,7 @@ export class Engine implements BitloomIndex {
     await this.#checkpointing;
     if (this.#directory !== null && this.#log !== null && this.#stream.bytesSinceBase > 0) {
       // What cannot be stored now is in the log.
-      const pool = await this.#poolOf(this.#pool?.threads ?? resolveThreads(undefined));
-      await this.#checkpoint(pool).catch((error: unknown) =>
-        this.#warn(`no checkpoint was stored: ${error}`),
-      );
+      await this.#checkpoint().catch((error: unknown) => this.#warn(`no checkpoint was stored: ${error}`));
     }
     await this.#log?.close();
     await this.#pool?.close();
@@ -295,8 +292,7 @@ export class Engine implements BitloomIndex {
       this.#options.checkpointLogBytes ??
       Math.max(CHECKPOINT_LOG_BYTES_DEFAULT, indexBytesOf(version.segments) * CHECKPOINT_INDEX_PART);
     if (bytesSinceBase < bytesMax && version.changeCount < CHECKPOINT_CHANGES_MAX) return;
-    this.#checkpointing = this.#poolOf(this.#pool?.threads ?? resolveThreads(undefined))
-      .then((pool) => this.#checkpoint(pool))
+    this.#checkpointing = this.#checkpoint()
       .then(() => {
         this.#retryAtBytes = 0;
       })
@@ -309,21 +305,15 @@ export class Engine implements BitloomIndex {
       });
   }
 
-  /** Everything applied so far, as data. */
-  #snapshot(): StreamSnapshot {
-    const { version } = this.#stream;
-    return { mark: this.#stream.mark(), base: version.base, changes: version.changes() };
-  }
-
   /**
    * Makes a base of a snapshot, stores it with the cursor, goes over to it, and lets go of the log before. Batches go on
    * being applied meanwhile; the engine's thread only hands out the changes and takes the result.
    */
-  async #checkpoint(pool: LoadPool, snapshot = this.#snapshot()): Promise<void> {
-    const { mark } = snapshot;
-    const segments = await compactVersion(snapshot.base, snapshot.changes, (task) => pool.run(task));
+  async #checkpoint(taken = this.#stream.snapshot()): Promise<void> {
+    const { mark, base, changes } = await taken;
+    const segments = await compactVersion(base, changes, await this.#compactor(base, changes));
     const cursorBefore = this.#storedCursor;
-    await this.#inTurn(() => this.#publish(snapshot.base.definition, segments, mark));
+    await this.#inTurn(() => this.#publish(base.definition, segments, mark));
     this.#checkpointCount++;
     // The version before is kept on disk in case this one is damaged there, so the log keeps what that one needs.
     await this.#stream.removeBelow(this.#log === null ? mark.position : cursorBefore);
@@ -336,19 +326,18 @@ export class Engine implements BitloomIndex {
     signal: AbortSignal,
   ): Promise<LoadReport> {
     const startedAtMs = performance.now();
-    // Where none are taken any more, those in flight come before the dump. Else the load begins here, without waiting.
-    if (this.#refusesOps) await this.#stream.drained();
-    const snapshot = this.#snapshot();
+    // The dump is over what the batches before this call made, whoever waits for whom.
+    const taken = this.#stream.snapshot();
+    taken.catch(() => {});
     await this.#checkpointing;
-    const pool = await this.#poolOf(settings.threads);
-    if (snapshot.mark.bytes > this.#stream.baseMark.bytes) await this.#checkpoint(pool, snapshot);
+    if ((await taken).mark.bytes > this.#stream.baseMark.bytes) await this.#checkpoint(taken);
     const previous = this.#stream.version.base;
     const mark = this.#stream.baseMark;
     const staged = await stageDump({
       definition: this.#definition,
       files,
       settings,
-      pool,
+      pool: await this.#poolOf(settings.threads),
       previous: previous.segments,
       onProgress: onProgress ?? null,
       signal,
@@ -395,6 +384,17 @@ export class Engine implements BitloomIndex {
     const acting = this.#turn.then(act);
     this.#turn = acting.catch(() => {});
     return acting;
+  }
+
+  /** A few changes of a small index are folded in here sooner than a thread starts. */
+  async #compactor(base: BaseVersion, changes: VersionChanges): Promise<RunCompaction> {
+    if (indexBytesOf(base.segments) + changesBytes(changes) <= COMPACTED_HERE_BYTES_MAX) {
+      this.#kernels ??= loadKernels();
+      const kernels = this.#kernels;
+      return async (task) => runCompaction(kernels, task);
+    }
+    const pool = await this.#poolOf(this.#pool?.threads ?? resolveThreads(undefined));
+    return (task) => pool.run(task);
   }
 
   async #poolOf(threads: number): Promise<LoadPool> {

@@ -7,15 +7,23 @@
  * takes the records after the mark while the old one goes on, and takes its place once it has caught up. A query sees one
  * or the other; nothing that was accepted is lost.
  */
+import { setImmediate } from 'node:timers/promises';
 import { BitloomError } from '../errors.ts';
 import type { BaseVersion } from '../index/base-version.ts';
-import { DeltaVersion } from '../index/delta-version.ts';
+import { DeltaVersion, type VersionChanges } from '../index/delta-version.ts';
 import type { LogPosition } from '../log/log-position.ts';
 import { CoalescerSink } from '../ops/coalescer-sink.ts';
 import type { OpBatch } from '../ops/op.ts';
 import { decodeBatch } from '../ops/op-codec.ts';
 import { processBatch } from '../ops/processor.ts';
 import type { Journal } from './journal.ts';
+
+/** What a base is made of: an older one and the changes up to a mark. */
+export interface StreamSnapshot {
+  readonly mark: StreamMark;
+  readonly base: BaseVersion;
+  readonly changes: VersionChanges;
+}
 
 /** A place in the stream. */
 export interface StreamMark {
@@ -101,6 +109,25 @@ export class OpStream {
     });
     this.#tail = applied.catch(() => {});
     return applied;
+  }
+
+  /**
+   * The changes that the batches given so far make, and no later ones: those wait. Between two fields there is time for
+   * queries.
+   */
+  snapshot(): Promise<StreamSnapshot> {
+    const taken = this.#tail.then(async () => {
+      const { version } = this;
+      const mark = this.mark();
+      const steps = version.takeChanges();
+      for (;;) {
+        const step = steps.next();
+        if (step.done === true) return { mark, base: version.base, changes: step.value };
+        await setImmediate();
+      }
+    });
+    this.#tail = taken.catch(() => {});
+    return taken;
   }
 
   /** Resolves when every batch given so far is applied or has failed. */

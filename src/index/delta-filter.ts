@@ -44,8 +44,9 @@ export class DeltaFilter implements FilterField {
   #heads = new Uint32Array(0);
   /** By row of a `many` field: entries that count. */
   #presentCounts = new Uint32Array(0);
-  readonly #touched = new SlotLog();
   readonly #cleared = new SlotLog();
+  /** Slots that were written to: of a single-valued field those that are cleared. */
+  readonly #touched: SlotLog;
   /** Entries that began or ceased to count. */
   readonly #flips = new GrowableWords(256);
   readonly #views = new Map<number, View>();
@@ -60,6 +61,7 @@ export class DeltaFilter implements FilterField {
     this.many = many;
     this.#slotRows = slotRows;
     this.#entries = new DeltaEntries(many);
+    this.#touched = many ? new SlotLog() : this.#cleared;
   }
 
   get isChanged(): boolean {
@@ -266,8 +268,9 @@ export class DeltaFilter implements FilterField {
 
   #clearBelow(row: number, slot: number): void {
     if (row < this.#flags.length && (this.#flags[row] & CLEARED) !== 0) return;
-    this.#touch(row, slot);
-    this.#flags[row] |= CLEARED;
+    if (this.many) this.#touch(row, slot);
+    else if (row >= this.#flags.length) this.#reserve(row + 1);
+    this.#flags[row] = TOUCHED | CLEARED;
     this.#cleared.push(slot);
   }
 

@@ -2,7 +2,7 @@
  * A version as base segments and the changes since, changed in place: the write path of the index. Fields are named by
  * their place in the definition here. All writes are idempotent.
  *
- * Everything happens on one thread and nothing in here yields, so whoever applies a batch without yielding lets every
+ * Everything happens on one thread and nothing in here waits, so whoever applies a batch without yielding lets every
  * query see all of it or nothing: that takes no copies and no locks. What a reader gets is valid until the next write.
  */
 import type { IndexDefinition } from '../config/definition.ts';
@@ -14,6 +14,23 @@ import { DeltaSort, type SortChanges } from './delta-sort.ts';
 import { IndexTable } from './index-table.ts';
 import type { RoaringBitmap32 } from './roaring.ts';
 import type { Version, VersionSegments } from './version.ts';
+
+/** Bytes of changes, about. */
+export function changesBytes({ alive, fields }: VersionChanges): number {
+  let bytes = alive.byteLength;
+  for (const { filter, sort, texts } of fields) {
+    if (filter !== null) {
+      bytes += filter.voided.length + 8 * (filter.added.keys.length + filter.removed.keys.length);
+      for (const { slots } of [...filter.bulkAdded, ...filter.bulkRemoved]) bytes += slots.length;
+    }
+    if (sort !== null) {
+      bytes += sort.voided.length + 8 * sort.slots.length;
+      for (const { slots } of sort.bulk) bytes += slots.length;
+    }
+    bytes += 16 * texts.length;
+  }
+  return bytes;
+}
 
 /** A bitmap of a bulk change counts like so many changes of single slots. */
 const BULK_BITMAP_CHANGES = 4096;
@@ -208,15 +225,27 @@ export class DeltaVersion implements Version {
     this.#slot = -1;
   }
 
+  /** What there is to compact. */
   changes(): VersionChanges {
-    return {
-      alive: this.#alive === null ? this.segments.alive : buildBitmapSegment(this.#alive),
-      fields: this.#fields.map(({ filter, sort, dictionary }) => ({
+    const steps = this.takeChanges();
+    for (;;) {
+      const step = steps.next();
+      if (step.done === true) return step.value;
+    }
+  }
+
+  /** The same in steps of one field each; nothing may be written until the last one is done. */
+  *takeChanges(): Generator<void, VersionChanges> {
+    const fields: FieldChanges[] = [];
+    for (const { filter, sort, dictionary } of this.#fields) {
+      fields.push({
         filter: filter?.changes() ?? null,
         sort: sort?.changes() ?? null,
         texts: dictionary?.addedTexts() ?? [],
-      })),
-    };
+      });
+      yield;
+    }
+    return { alive: this.#alive === null ? this.segments.alive : buildBitmapSegment(this.#alive), fields };
   }
 
   #select(slot: number): void {

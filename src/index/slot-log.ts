@@ -4,6 +4,10 @@
  */
 import { GrowableWords } from './growable.ts';
 import { RoaringBitmap32 } from './roaring.ts';
+import { unionOfSlots } from './slot-union.ts';
+
+/** Slots from which ordering them here beats adding them one by one in any order. */
+const UNITED_SLOTS_MIN = 16_384;
 
 export class SlotLog {
   readonly #slots = new GrowableWords(256);
@@ -31,16 +35,22 @@ export class SlotLog {
   since(start: number): RoaringBitmap32 {
     const end = this.#slots.length;
     if (start === 0) {
-      if (this.#allTo < end) this.#all.addMany(this.from(this.#allTo));
+      if (this.#allTo < end) addSlots(this.#all, this.from(this.#allTo));
       this.#allTo = end;
       return this.#all;
     }
     if (start !== this.#recentFrom || end !== this.#recentTo) {
       this.#recent.dispose();
-      this.#recent = new RoaringBitmap32(this.from(start));
+      this.#recent = new RoaringBitmap32();
+      addSlots(this.#recent, this.from(start));
       this.#recentFrom = start;
       this.#recentTo = end;
     }
     return this.#recent;
   }
+}
+
+function addSlots(bitmap: RoaringBitmap32, slots: Uint32Array): void {
+  if (slots.length < UNITED_SLOTS_MIN) bitmap.addMany(slots);
+  else bitmap.orInPlace(unionOfSlots(slots));
 }

@@ -5,12 +5,31 @@
 import type { BaseVersion } from '../index/base-version.ts';
 import type { VersionChanges } from '../index/delta-version.ts';
 import type { FieldSegments, VersionSegments } from '../index/version.ts';
+import type { Kernels } from '../kernels/kernels.ts';
 import type { PoolTask } from './chunk-messages.ts';
+import { compactDictionary } from './compact-dictionary.ts';
+import { compactFilter } from './compact-filter.ts';
+import { compactSort } from './compact-sort.ts';
+
+export type CompactionTask = Extract<
+  PoolTask,
+  { kind: 'compactFilter' | 'compactSort' | 'compactDictionary' }
+>;
 
 /** A compaction task to its segment, on whatever thread. */
-export type RunCompaction = (
-  task: Extract<PoolTask, { kind: 'compactFilter' | 'compactSort' | 'compactDictionary' }>,
-) => Promise<SharedArrayBuffer>;
+export type RunCompaction = (task: CompactionTask) => Promise<SharedArrayBuffer>;
+
+/** The task on this thread. */
+export function runCompaction(kernels: Kernels, task: CompactionTask): SharedArrayBuffer {
+  switch (task.kind) {
+    case 'compactFilter':
+      return compactFilter(task.compaction);
+    case 'compactSort':
+      return compactSort(kernels, task.compaction);
+    case 'compactDictionary':
+      return compactDictionary(task.compaction);
+  }
+}
 
 /**
  * The content of a version, given as its base and what changed since, as base segments: the same bytes as if it had been

@@ -15,10 +15,8 @@ import type { RoaringBitmap32 } from '../index/roaring.ts';
 import type { FieldSegments, VersionSegments } from '../index/version.ts';
 import type { Kernels } from '../kernels/kernels.ts';
 import type { ChunkMessage } from '../load/accumulator-message.ts';
-import { compactVersion, type RunCompaction } from '../load/compact.ts';
+import { compactVersion, runCompaction } from '../load/compact.ts';
 import { compactDictionary } from '../load/compact-dictionary.ts';
-import { compactFilter } from '../load/compact-filter.ts';
-import { compactSort } from '../load/compact-sort.ts';
 import { type FieldMerge, mergeAlive, mergeFilterField, mergeSortField, resolveRuns } from '../load/merge.ts';
 import type { Clause } from '../query/clause.ts';
 import type { BitmapSink } from './bitmap-sink.ts';
@@ -57,12 +55,9 @@ export class AccumulatorSink implements BitmapSink {
   async finish(): Promise<VersionSegments> {
     if (this.#settled === null) return this.#merge();
     const { version } = this.#settled;
-    const compact: RunCompaction = async (task) => {
-      if (task.kind === 'compactFilter') return compactFilter(task.compaction);
-      if (task.kind === 'compactSort') return compactSort(this.#kernels, task.compaction);
-      return compactDictionary(task.compaction);
-    };
-    return compactVersion(version.base, version.changes(), compact);
+    return compactVersion(version.base, version.changes(), async (task) =>
+      runCompaction(this.#kernels, task),
+    );
   }
 
   keyOfText(field: number, text: string): number {
