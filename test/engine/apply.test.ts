@@ -235,6 +235,44 @@ test('after a bulk change every page of a descending order is right, ties by slo
   expect(ids).toEqual(Array.from({ length: 9000 }, (_, i) => 8999 - i));
 });
 
+test('checkpoints on worker threads keep up with a stream that goes on', async () => {
+  const directory = newDirectory();
+  const options = { directory, checkpointLogBytes: 150_000 };
+  let index = await open(options);
+  const model = new NaiveOps(definition);
+  const applied: Promise<unknown>[] = [];
+  for (let batch = 0; batch < 16; batch++) {
+    const ops = Array.from({ length: 4000 }, (_, i): Entity => {
+      const slot = (i * 7919 + batch * 1000) % 30_000;
+      return {
+        slot,
+        alive: true,
+        ops: [
+          { op: 'set', field: 'level', value: (slot + batch) % 900 },
+          { op: 'set', field: 'kind', value: `kind ${slot % 40}` },
+          { op: 'set', field: 'score', value: batch * i },
+          { op: 'add', field: 'tags', value: (batch + i) % 50 },
+        ],
+      };
+    });
+    ops.push({
+      slot: batch,
+      ops: [
+        { op: 'queryOpSet', where: { level: batch }, ops: [{ op: 'remove', field: 'tags', value: batch }] },
+      ],
+    });
+    model.apply(ops);
+    applied.push(index.apply({ ops }));
+    if (batch % 4 === 3) await applied[batch - 2];
+  }
+  await Promise.all(applied);
+  while ((await index.stats()).checkpoints === 0) await sleep(5);
+  await expectEqual(index, model);
+  await index.close();
+  index = await open(options);
+  await expectEqual(index, model);
+});
+
 test('entities are refused one by one, or the whole batch when strict', async () => {
   const index = await open();
   const ops = [

@@ -2,6 +2,7 @@ import { expect, test } from 'vitest';
 import { type Journal, MemoryJournal } from '../../src/engine/journal.ts';
 import { OpStream } from '../../src/engine/op-stream.ts';
 import { emptyVersion } from '../../src/index/base-version.ts';
+import { openBitmapSegment } from '../../src/index/bitmap-segment.ts';
 import { LOG_START, type LogPosition } from '../../src/log/log-position.ts';
 import type { Entity } from '../../src/ops/op.ts';
 import { encodeBatch } from '../../src/ops/op-codec.ts';
@@ -61,6 +62,31 @@ test('a new base takes over the records after its mark while more arrive', async
   expect(executeCount(stream.version)).toBe(2);
   expect(executeCount(stream.version, { level: { in: [2, 3] } })).toBe(2);
   expect(stream.baseMark).toEqual(mark);
+});
+
+test('a snapshot has the batches given before it and no later ones, in no field', async () => {
+  const stream = streamOver(new MemoryJournal());
+  const batch = (slot: number) =>
+    batchOf([
+      {
+        slot,
+        alive: true,
+        ops: [
+          { op: 'set', field: 'level', value: slot },
+          { op: 'set', field: 'seenAt', value: slot },
+        ],
+      },
+    ]);
+  const before = stream.write(encodeBatch(batch(1)), batch(1));
+  const taken = stream.snapshot();
+  const after = stream.write(encodeBatch(batch(2)), batch(2));
+  const { mark, changes } = await taken;
+  expect(mark.position).toEqual(await before);
+  expect([...changes.fields[0].filter!.added.slots]).toEqual([1]);
+  expect([...changes.fields[6].sort!.slots]).toEqual([1]);
+  expect([...openBitmapSegment(changes.alive)]).toEqual([1]);
+  await after;
+  expect(executeCount(stream.version)).toBe(2);
 });
 
 test('a base is not taken over when the journal has lost a record behind it', async () => {
