@@ -25,7 +25,7 @@ import {
   COMPACTED_HERE_BYTES_MAX,
 } from '../limits.ts';
 import { compactVersion, type RunCompaction, runCompaction } from '../load/compact.ts';
-import { type StagedDump, stageDump } from '../load/coordinator.ts';
+import { cancelled, type StagedDump, stageDump } from '../load/coordinator.ts';
 import {
   type LoadOptions,
   type LoadReport,
@@ -345,7 +345,7 @@ export class Engine implements BitloomIndex {
     try {
       staged.progress.enter('publish');
       const segments = combineSegments(this.#definition, previous, staged.staging);
-      signal.throwIfAborted();
+      if (signal.aborted) throw cancelled(signal.reason);
       const version = await this.#inTurn(() =>
         this.#publish(this.#definition, segments, mark, ({ id, aliveCount }) => ({
           label: settings.label,

@@ -464,7 +464,8 @@ function resultBytes(result: ScanResult): number {
   return bytes;
 }
 
-function cancelled(reason: unknown): BitloomError {
+/** What a load ends with when its signal is aborted. */
+export function cancelled(reason: unknown): BitloomError {
   return new BitloomError('LOAD_CANCELLED', 'the load was cancelled; nothing was published', {
     cause: reason,
   });

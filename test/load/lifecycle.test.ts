@@ -146,3 +146,15 @@ test('when the engine thread dies every call fails instead of waiting for ever',
     await expect(index.count()).rejects.toMatchObject({ code: 'ENGINE_CRASHED' });
     await index.close();
   }));
+
+test('aborting after the last merge still cancels', () =>
+  withIndex(true, async (index) => {
+    const controller = new AbortController();
+    const load = index.load(files, {
+      threads: 1,
+      signal: controller.signal,
+      onProgress: ({ phase }) => phase === 'publish' && controller.abort(),
+    });
+    await expect(load).rejects.toMatchObject({ code: 'LOAD_CANCELLED' });
+    expect((await index.stats()).version).toBe(0);
+  }));
