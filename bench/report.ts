@@ -1,7 +1,8 @@
 /** A report as text: the machine, a table per part, how peers were asked, and the targets. */
 import { formatBytes, formatCount, formatDuration, formatTable } from '../src/cli/text-table.ts';
 import { describeCase, type LoadResult } from './load.ts';
-import type { Ratio, Summary } from './measure.ts';
+import { formatMillions, formatMs, formatRatio, formatTimes, timings } from './number-format.ts';
+import { formatOps } from './ops-report.ts';
 import { duckdbLoadSql } from './peers.ts';
 import type { BenchReport } from './results.ts';
 
@@ -11,6 +12,7 @@ export function formatBenchReport(report: BenchReport): string {
     formatLoads(report),
     formatMemory(report),
     ...report.queries.map(({ rows }) => formatQueries(report, rows)),
+    ...report.ops.flatMap(({ rows, ops }) => formatOps(rows, ops)),
     formatKernels(report),
     formatTargets(report),
   ];
@@ -130,24 +132,4 @@ function formatTargets({ targets }: BenchReport): string {
     met === null ? 'not measured' : met ? 'met' : 'MISSED',
   ]);
   return `Targets\n${formatTable(['figure', 'target', 'measured', ''], lines)}`;
-}
-
-function timings({ median, min, max }: Summary): string[] {
-  return [formatMs(median), `${formatMs(min)}..${formatMs(max)}`];
-}
-
-function formatMs(ms: number): string {
-  return ms >= 100 ? ms.toFixed(0) : ms >= 1 ? ms.toFixed(1) : ms.toFixed(3);
-}
-
-function formatMillions(perSecond: number): string {
-  return (perSecond / 1e6).toFixed(2);
-}
-
-function formatRatio({ ofMedians, min, max }: Ratio): string {
-  return `${formatTimes(ofMedians)} (${min.toFixed(1)}..${max.toFixed(1)})`;
-}
-
-function formatTimes(ratio: number): string {
-  return `${ratio.toFixed(1)}×`;
 }

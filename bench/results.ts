@@ -3,11 +3,12 @@ import type { KernelResult } from './kernels.ts';
 import type { LoadResult } from './load.ts';
 import type { Machine } from './machine.ts';
 import type { MemoryResult } from './memory.ts';
+import type { OpsResult } from './ops.ts';
 import type { QueryResult } from './query.ts';
 import type { Target } from './targets.ts';
 
 /** What can be measured by itself; `peers` stands for DuckDB and csv-parse beside the other parts. */
-export const BENCH_PARTS = ['kernels', 'load', 'query', 'peers'] as const;
+export const BENCH_PARTS = ['kernels', 'load', 'query', 'ops', 'peers'] as const;
 
 export type BenchPart = (typeof BENCH_PARTS)[number];
 
@@ -18,6 +19,7 @@ export interface BenchResults {
   readonly others: readonly OtherResult[];
   readonly memory: readonly MemoryResult[];
   readonly queries: readonly { readonly rows: number; readonly queries: readonly QueryResult[] }[];
+  readonly ops: readonly { readonly rows: number; readonly ops: OpsResult }[];
 }
 
 export interface OtherResult {
@@ -49,5 +51,6 @@ export function reportOfRows(report: BenchReport, rows: number): BenchReport {
     loads: report.loads.filter((each) => each.rows === rows),
     others: report.others.filter((each) => each.rows === rows),
     queries: report.queries.filter((each) => each.rows === rows),
+    ops: report.ops.filter((each) => each.rows === rows),
   };
 }

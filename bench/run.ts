@@ -14,6 +14,7 @@ import { describeCase, LOAD_CASES, type LoadResult, measureLoad, perSecond } fro
 import { describeMachine } from './machine.ts';
 import { summarise } from './measure.ts';
 import { type MemoryResult, measureMemory } from './memory.ts';
+import { measureOps, type OpsResult } from './ops.ts';
 import { DuckdbPeer, loadNaively } from './peers.ts';
 import { measureQueries, type QueryResult } from './query.ts';
 import { BENCH_PARTS, type BenchPart, type BenchReport, type OtherResult, reportOfRows } from './results.ts';
@@ -78,10 +79,11 @@ interface Measured {
   others: OtherResult[];
   memory: MemoryResult[];
   queries: { rows: number; queries: QueryResult[] }[];
+  ops: { rows: number; ops: OpsResult }[];
 }
 
 class BenchRun {
-  readonly results: Measured = { kernels: [], loads: [], others: [], memory: [], queries: [] };
+  readonly results: Measured = { kernels: [], loads: [], others: [], memory: [], queries: [], ops: [] };
   readonly #options: BenchOptions;
   readonly #directory: string;
   readonly #parts: ReadonlySet<BenchPart>;
@@ -103,6 +105,7 @@ class BenchRun {
         if (this.#parts.has('load')) await this.#measureLoads(dump);
         if (this.#parts.has('peers')) await this.#measureOthers(dump);
         if (this.#parts.has('query')) await this.#measureQueries(dump);
+        if (this.#parts.has('ops')) await this.#measureOps(dump);
         if (this.#parts.has('load')) await this.#measureMemory(dump);
       });
     }
@@ -181,6 +184,13 @@ class BenchRun {
     } finally {
       peer?.close();
     }
+  }
+
+  async #measureOps(dump: BenchDump): Promise<void> {
+    const ops = await measureOps(dump, this.#options.repeats, this.#directory, (step) =>
+      this.#say(`${dump.rows} rows: ${step}`),
+    );
+    this.results.ops.push({ rows: dump.rows, ops });
   }
 
   #say(step: string): void {

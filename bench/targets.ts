@@ -1,6 +1,7 @@
 /** What the project sets out to reach, and what a run measured of it. A target is met or missed only at its own size. */
 import type { LoadResult } from './load.ts';
 import { summarise } from './measure.ts';
+import type { IntakeResult } from './ops-intake.ts';
 import type { QueryResult } from './query.ts';
 import type { BenchResults } from './results.ts';
 
@@ -14,6 +15,7 @@ export interface Target {
   readonly met: boolean | null;
 }
 
+const THOUSAND = 1000;
 const MILLION = 1_000_000;
 const BYTES_PER_MEBIBYTE = 1024 * 1024;
 
@@ -40,6 +42,9 @@ export function compareWithTargets(results: BenchResults): Target[] {
       atMost(`memory of a load, ${rows / MILLION}M rows`, 'MiB', 256, loadBytes / BYTES_PER_MEBIBYTE),
     ),
     ...queryTargets(sorted),
+    atLeast('images to op log to accumulators, 1M rows', 'K entities/s', 500, intakeRate(results, 'log')),
+    atLeast('steady state, new slots, 1M rows', 'K entities/s', 200, intakeRate(results, 'insert')),
+    atLeast('steady state, changed slots, 1M rows', 'K entities/s', 200, intakeRate(results, 'update')),
   ];
 }
 
@@ -57,6 +62,15 @@ function queryTargets(cases: readonly QueryResult[]): Target[] {
     atLeast(`${what}, against DuckDB, median case`, '×', 20, medianRatio),
     atLeast(`${what}, against DuckDB, worst case`, '×', 20, smallest(ratios)),
   ];
+}
+
+/** The first of the kind, which is the one of images. */
+function intakeRate({ ops }: BenchResults, kind: IntakeResult['kind']): number | null {
+  const found = ops
+    .filter(({ rows }) => rows === MILLION)
+    .flatMap(({ ops: { intake } }) => intake)
+    .find((each) => each.kind === kind);
+  return found === undefined ? null : found.entitiesPerSecond / THOUSAND;
 }
 
 /** With most threads. */

@@ -46,6 +46,20 @@ test('a run measures every part, writes results and chart, and removes its dumps
   expect(report.kernels.map(({ unit }) => unit)).toEqual(
     expect.arrayContaining(['bytes', 'rows', 'keys', 'pairs']),
   );
+  const [{ ops }] = report.ops;
+  expect(ops.intake.map(({ kind, peer }) => [kind, peer !== null])).toEqual([
+    ['log', false],
+    ['log', false],
+    ['insert', true],
+    ['update', true],
+  ]);
+  expect(ops.bulk).toMatchObject({ slots: ROWS, matches: ROWS * 0.3 });
+  expect(ops.busy.map(({ during }) => during)).toEqual(['nothing', 'batches', 'load']);
+  expect(ops.http.map(({ load, queries, batches }) => [load, queries !== null, batches !== null])).toEqual([
+    ['queries', true, false],
+    ['batches', false, true],
+    ['both', true, true],
+  ]);
   for (const figure of figuresOf(report)) expect(figure).toBeGreaterThan(0);
   expect(steps).toContain(`${ROWS} rows, 2 threads: load images, warm`);
 
@@ -57,7 +71,8 @@ test('a run measures every part, writes results and chart, and removes its dumps
   expect(readdirSync(dataDirectory)).toEqual([]);
 
   const text = formatBenchReport(report);
-  for (const title of ['Loads', 'Memory', 'Queries', 'Kernels', 'Targets']) expect(text).toContain(title);
+  for (const title of ['Loads', 'Memory', 'Queries', 'Ops', 'HTTP', 'Kernels', 'Targets'])
+    expect(text).toContain(title);
   expect(text).not.toMatch(/NaN|undefined|Infinity/);
 });
 
@@ -69,6 +84,7 @@ test('a part alone measures nothing else', async () => {
     loads: [],
     queries: [],
     memory: [],
+    ops: [],
     others: [{ rows: ROWS }, { rows: ROWS }],
   });
   expect(existsSync(join(out, 'load.svg'))).toBe(false);
@@ -118,14 +134,14 @@ test('targets are judged at their own size alone', () => {
     indexBytes: 1,
     loadBytes: rows * 200,
   }));
-  const targets = compareWithTargets({ kernels: [], loads: [], others: [], memory, queries: [] });
+  const targets = compareWithTargets({ kernels: [], loads: [], others: [], memory, queries: [], ops: [] });
   expect(targets.filter(({ met }) => met !== null)).toMatchObject([
     { name: 'memory of a load, 1M rows', met: true },
     { name: 'memory of a load, 2M rows', met: false },
   ]);
 });
 
-function figuresOf({ loads, queries, memory, others, kernels }: BenchReport): number[] {
+function figuresOf({ loads, queries, ops: all, memory, others, kernels }: BenchReport): number[] {
   return [
     ...loads.flatMap(({ load }) => [
       load.rowsPerSecond,
@@ -136,6 +152,15 @@ function figuresOf({ loads, queries, memory, others, kernels }: BenchReport): nu
       each.queries.map(({ engineMs, threadMs }) => engineMs.p99 + threadMs.median),
     ),
     ...queries.flatMap((each) => each.queries.map(({ duckdb }) => duckdb?.ratio ?? 1)),
+    ...all.flatMap(({ ops: { intake, bulk, busy, http } }) => [
+      ...intake.map(({ entitiesPerSecond, peer }) => entitiesPerSecond * (peer?.ratio.ofMedians ?? 1)),
+      bulk.peer.ratio.ofMedians,
+      ...busy.map(({ queryMs, queriesPerSecond }) => queryMs.p99 * queriesPerSecond),
+      ...http.flatMap(({ queries: asked, batches }) => [
+        asked?.requestsPerSecond ?? 1,
+        batches?.entitiesPerSecond ?? 1,
+      ]),
+    ]),
     ...memory.flatMap(({ peakBytes, indexBytes, loadBytes }) => [peakBytes, indexBytes, loadBytes]),
     ...others.map(({ rowsPerSecond }) => rowsPerSecond),
     ...kernels.map(({ perSecond }) => perSecond),
