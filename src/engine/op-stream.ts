@@ -33,6 +33,21 @@ export interface StreamMark {
   readonly bytes: number;
 }
 
+/** A version on its way to take the place of the one there is. */
+interface NextVersion {
+  readonly version: DeltaVersion;
+  readonly sink: CoalescerSink;
+  /** It has everything up to here. */
+  position: LogPosition;
+  batchCount: number;
+}
+
+/** Rounds of catching up beside the stream before it is held for the rest. */
+const CATCH_UP_ROUNDS = 4;
+
+/** Milliseconds of applying batches after which queries get a turn. */
+const TURN_MS = 5;
+
 export class OpStream {
   readonly #journal: Journal;
   #version: DeltaVersion;
@@ -45,6 +60,7 @@ export class OpStream {
   #baseMark: StreamMark;
   /** The last batch that waits to be durable and applied. */
   #tail: Promise<unknown> = Promise.resolve();
+  #turnStartMs = 0;
   #failure: BitloomError | null = null;
 
   constructor(journal: Journal, base: BaseVersion, position: LogPosition) {
@@ -98,6 +114,11 @@ export class OpStream {
     appended.catch(() => {});
     const applied = this.#tail.then(async () => {
       const position = await appended;
+      // Batches that shared a flush arrive together.
+      if (performance.now() - this.#turnStartMs > TURN_MS) {
+        await setImmediate();
+        this.#turnStartMs = performance.now();
+      }
       // While it waited, the base may have become that of another definition.
       const isCurrent = batch.fields === this.#version.definition.fields;
       this.#apply(
@@ -141,24 +162,36 @@ export class OpStream {
    */
   async moveTo(base: BaseVersion, mark: StreamMark): Promise<void> {
     const version = new DeltaVersion(base);
-    const sink = new CoalescerSink(version);
-    let at = mark.position;
-    let batchCount = mark.batchCount;
-    while (at.sequence < this.#position.sequence) {
-      const before = at;
-      for await (const { position, payload } of this.#journal.read(at)) {
+    const next: NextVersion = { version, sink: new CoalescerSink(version), ...mark };
+    // Every round leaves what came during it, which is less if replaying is faster than what sends; the last holds it.
+    for (let round = 0; round < CATCH_UP_ROUNDS; round++) await this.#catchUp(next);
+    const moved = this.#tail.then(async () => {
+      await this.#catchUp(next);
+      if (next.batchCount !== this.#batchCount) throw damaged();
+      this.#version = next.version;
+      this.#sink = next.sink;
+      this.#baseMark = mark;
+    });
+    this.#tail = moved.catch(() => {});
+    await moved;
+  }
+
+  /** Applies to the next version what is applied by now. Between two batches there is time for queries. */
+  async #catchUp(next: NextVersion): Promise<void> {
+    const target = this.#position.sequence;
+    while (next.position.sequence < target) {
+      const before = next.position;
+      for await (const { position, payload } of this.#journal.read(before)) {
         // Durable, but not applied yet: it will be, by whoever waits for it.
-        if (position.sequence > this.#position.sequence) break;
-        processBatch(decodeBatch(payload, base.definition), sink);
-        at = position;
-        batchCount++;
+        if (position.sequence > target) break;
+        processBatch(decodeBatch(payload, next.version.definition), next.sink);
+        next.position = position;
+        next.batchCount++;
+        if (position.sequence === target) break;
+        await setImmediate();
       }
-      if (at === before) throw damaged();
+      if (next.position === before) throw damaged();
     }
-    if (batchCount !== this.#batchCount) throw damaged();
-    this.#version = version;
-    this.#sink = sink;
-    this.#baseMark = mark;
   }
 
   /** Lets the journal go up to a position that is durable elsewhere. */

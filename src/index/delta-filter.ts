@@ -68,8 +68,8 @@ export class DeltaFilter implements FilterField {
     return this.#touched.length > 0 || !this.bulk.isEmpty;
   }
 
-  /** Entries and bitmaps held, as a measure of memory. */
-  get entryCount(): number {
+  /** Keys given or taken, as a measure of memory. */
+  get changeCount(): number {
     return this.#entries.count;
   }
 

@@ -70,6 +70,11 @@ export class DeltaSort implements SortField {
     return this.#changed.length > 0 || !this.bulk.isEmpty;
   }
 
+  /** Keys set or taken, as a measure of memory. */
+  get changeCount(): number {
+    return this.#changed.length;
+  }
+
   get present(): RoaringBitmap32 {
     return this.isChanged ? this.#view(PRESENT) : this.base.present;
   }

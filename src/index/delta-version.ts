@@ -139,7 +139,7 @@ export class DeltaVersion implements Version {
   get changeCount(): number {
     let count = this.#slotRows.count;
     for (const { filter, sort } of this.#fields) {
-      count += filter?.entryCount ?? 0;
+      count += (filter?.changeCount ?? 0) + (sort?.changeCount ?? 0);
       count += ((filter?.bulk.bitmapCount ?? 0) + (sort?.bulk.bitmapCount ?? 0)) * BULK_BITMAP_CHANGES;
     }
     return count;
