@@ -48,8 +48,9 @@ function formatRun({ name, mode, rows, loadMs, checks }: ValidationRun): string 
 }
 
 function formatAlive(runs: readonly ValidationRun[]): string {
-  const sides = [...runs.map(({ mode, alive }) => `${mode} ${count(alive)}`)];
-  return `${runs[0].name}, alive: ${[...sides, `model ${count(runs[0].modelAlive)}`].join(', ')}`;
+  const sides = runs.map(({ mode, alive }) => `${mode} ${count(alive)}`);
+  sides.push(`model ${count(runs[0].modelAlive)}`);
+  return `${runs[0].name}, alive: ${sides.join(', ')}`;
 }
 
 function formatCheck(check: Check, width: number): string {
