@@ -27,7 +27,7 @@ export async function runCommand(args: readonly string[]): Promise<void> {
 function createProgram(): Command {
   const program = new Command('bitloom')
     .description(
-      'Turns CSV dumps into a roaring-bitmap index and answers filter + sort + page queries from it.',
+      'Turns CSV dumps and change streams into a roaring-bitmap index and answers filter + sort + page queries from it.',
     )
     .version(createRequire(import.meta.url)('bitloom/package.json').version)
     .showHelpAfterError('(add --help for the arguments and examples)')

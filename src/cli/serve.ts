@@ -36,13 +36,19 @@ export function addServeCommand(program: Command): void {
     .addOption(new Option('--read-token <token>', 'token that allows reading').env('BITLOOM_READ_TOKEN'))
     .addOption(new Option('--write-token <token>', 'token that allows everything').env('BITLOOM_WRITE_TOKEN'))
     .option('--no-auth', 'serve without tokens; on a loopback address only')
-    .option(
-      '--dump-directory <path>',
-      'directory whose files dumps may name; may be given several times',
-      (path: string, before: string[]) => [...before, path],
-      [],
+    .addOption(
+      new Option(
+        '--dump-directory <path>',
+        'directory whose files dumps may name; may be given several times',
+      )
+        .argParser((path: string, before: string[]) => [...before, path])
+        .default([], 'none'),
     )
-    .option('--body-limit <size>', 'size of a batch of ops, up to 64MiB', parseByteSize, BATCH_BYTES_MAX)
+    .addOption(
+      new Option('--body-limit <size>', 'size of a batch of ops, at most the default')
+        .argParser(parseByteSize)
+        .default(BATCH_BYTES_MAX, '64MiB'),
+    )
     .option(
       '--request-timeout <seconds>',
       'time in which a request is answered',

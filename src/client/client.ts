@@ -36,7 +36,7 @@ export interface CallOptions {
 
 export interface ReadOptions extends CallOptions {
   /** `position` of a batch that the answer must reflect. */
-  readonly after?: number;
+  readonly after?: number | null;
   /** Milliseconds to wait for it. */
   readonly waitMs?: number;
 }
@@ -233,7 +233,7 @@ function failureOf(call: string, response: Response, answer: unknown): ClientErr
 
 function afterOf({ after, waitMs }: ReadOptions): string {
   const parameters = new URLSearchParams();
-  if (after !== undefined) parameters.set('after', String(after));
+  if (after !== undefined && after !== null) parameters.set('after', String(after));
   if (waitMs !== undefined) parameters.set('waitMs', String(waitMs));
   return parameters.size === 0 ? '' : `?${parameters}`;
 }

@@ -34,7 +34,7 @@ export interface StreamMark {
 }
 
 /** A version on its way to take the place of the one there is. */
-interface NextVersion {
+interface Successor {
   readonly version: DeltaVersion;
   readonly sink: CoalescerSink;
   /** It has everything up to here. */
@@ -162,14 +162,14 @@ export class OpStream {
    */
   async moveTo(base: BaseVersion, mark: StreamMark): Promise<void> {
     const version = new DeltaVersion(base);
-    const next: NextVersion = { version, sink: new CoalescerSink(version), ...mark };
+    const successor: NextVersion = { version, sink: new CoalescerSink(version), ...mark };
     // Every round leaves what came during it, which is less if replaying is faster than what sends; the last holds it.
-    for (let round = 0; round < CATCH_UP_ROUNDS; round++) await this.#catchUp(next);
+    for (let round = 0; round < CATCH_UP_ROUNDS; round++) await this.#catchUp(successor);
     const moved = this.#tail.then(async () => {
-      await this.#catchUp(next);
-      if (next.batchCount !== this.#batchCount) throw damaged();
-      this.#version = next.version;
-      this.#sink = next.sink;
+      await this.#catchUp(successor);
+      if (successor.batchCount !== this.#batchCount) throw damaged();
+      this.#version = successor.version;
+      this.#sink = successor.sink;
       this.#baseMark = mark;
     });
     this.#tail = moved.catch(() => {});
@@ -177,20 +177,20 @@ export class OpStream {
   }
 
   /** Applies to the next version what is applied by now. Between two batches there is time for queries. */
-  async #catchUp(next: NextVersion): Promise<void> {
+  async #catchUp(successor: Successor): Promise<void> {
     const target = this.#position.sequence;
-    while (next.position.sequence < target) {
-      const before = next.position;
+    while (successor.position.sequence < target) {
+      const before = successor.position;
       for await (const { position, payload } of this.#journal.read(before)) {
         // Durable, but not applied yet: it will be, by whoever waits for it.
         if (position.sequence > target) break;
-        processBatch(decodeBatch(payload, next.version.definition), next.sink);
-        next.position = position;
-        next.batchCount++;
+        processBatch(decodeBatch(payload, successor.version.definition), successor.sink);
+        successor.position = position;
+        successor.batchCount++;
         if (position.sequence === target) break;
         await setImmediate();
       }
-      if (next.position === before) throw damaged();
+      if (successor.position === before) throw damaged();
     }
   }
 

@@ -5,8 +5,8 @@ import { join } from 'node:path';
 import { afterEach, beforeAll, expect, test } from 'vitest';
 import { BitloomClient, ClientError } from '../../src/client/client.ts';
 import { BitloomError } from '../../src/errors.ts';
-import { temporaryDirectory } from '../temporary.ts';
 import { eventually, READ_TOKEN, smallDump, TOKENS, WRITE_TOKEN, withServer } from '../server/harness.ts';
+import { temporaryDirectory } from '../temporary.ts';
 
 const temporary = temporaryDirectory();
 let definition: string;
