@@ -162,7 +162,7 @@ export class OpStream {
    */
   async moveTo(base: BaseVersion, mark: StreamMark): Promise<void> {
     const version = new DeltaVersion(base);
-    const successor: NextVersion = { version, sink: new CoalescerSink(version), ...mark };
+    const successor: Successor = { version, sink: new CoalescerSink(version), ...mark };
     // Every round leaves what came during it, which is less if replaying is faster than what sends; the last holds it.
     for (let round = 0; round < CATCH_UP_ROUNDS; round++) await this.#catchUp(successor);
     const moved = this.#tail.then(async () => {
