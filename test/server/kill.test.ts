@@ -52,7 +52,7 @@ interface Child {
 
 async function startChild(definition: string): Promise<Child> {
   const args = ['--import', 'tsx', CHILD, definition, join(folder.path, 'data')];
-  const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'inherit'] });
+  const child = spawn(process.execPath, args, { stdio: ['pipe', 'pipe', 'inherit'] });
   running = child;
   const lines = createInterface({ input: child.stdout });
   const ended = once(child, 'close').then(([code, signal]) => {
