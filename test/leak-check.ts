@@ -10,8 +10,11 @@ import { afterAll, beforeAll, expect } from 'vitest';
 /** What has just been closed may need a moment to be gone. */
 const GRACE_MS = 3000;
 
-/** Devices, and the compile cache that tsx reads in every thread it serves. */
-const NOT_OURS = /^\/(dev|proc)\/|\/tsx-\d+\//;
+/**
+ * Devices, and program files: Node.js leaves open what a thread was loading when it was terminated, be it a module, the
+ * cache of tsx or, from the addon loader, the executable itself.
+ */
+const NOT_OURS = new RegExp(`^/(dev|proc)/|/tsx-\\d+/|/node_modules/|/dist/|^${process.execPath}$`);
 
 const workers = new Set<Worker>();
 process.on('worker', (worker) => {
