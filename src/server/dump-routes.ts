@@ -1,6 +1,6 @@
 /** The dump registry over HTTP: registering a dump starts it as soon as no other is being loaded. */
 import { BitloomError } from '../errors.ts';
-import type { DumpEntry } from '../load/dump-registry.ts';
+import { type DumpEntry, isDumpEnded } from '../load/dump-registry.ts';
 import type { HttpServer } from './http-server.ts';
 import {
   DumpListSchema,
@@ -26,10 +26,8 @@ export function addDumpRoutes(server: HttpServer, service: Service): void {
       },
     },
     async () => {
-      const { registry, runner } = service.requireOpen();
-      return {
-        dumps: registry.list().map((entry) => ({ ...entry, progress: runner.progressOf(entry.name) })),
-      };
+      const open = service.requireOpen();
+      return { dumps: open.registry.list().map((entry) => stateOf(open, entry)) };
     },
   );
 
@@ -104,7 +102,8 @@ export function addDumpRoutes(server: HttpServer, service: Service): void {
 }
 
 function stateOf({ runner }: OpenService, entry: DumpEntry): DumpState {
-  return { ...entry, progress: runner.progressOf(entry.name) };
+  // The entry may say that it has ended a moment before its runner has let it go.
+  return { ...entry, progress: isDumpEnded(entry.status) ? null : runner.progressOf(entry.name) };
 }
 
 /** The files as they may be read, with what their tables mean now. Errors: DUMP_EMPTY, TABLE_UNKNOWN, those of `DumpFiles`. */
