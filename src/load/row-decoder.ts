@@ -18,7 +18,7 @@ import { StringDictionary } from '../kernels/string-dictionary.ts';
 import { BATCH_ROWS_MAX } from '../limits.ts';
 import type { BatchColumn } from './accumulator.ts';
 import type { LocalStrings } from './chunk-messages.ts';
-import { ColumnDecoder, type DecodedColumn, type DecodeType, type RowRange } from './column-decoder.ts';
+import { ColumnDecoder, type DecodedColumn, type RowRange } from './column-decoder.ts';
 import { type ExactRow, ExactRows, type ExactValue } from './exact-rows.ts';
 
 /** What became of the rows of a batch. */
@@ -105,7 +105,8 @@ export class RowDecoder {
     const plain = expression.kind === 'column';
     const dictionary =
       field.type !== 'string' ? null : plain ? new StringDictionary(this.#kernels) : this.#expressionStrings;
-    const column = plain ? this.#decoder.require(expression.name, decodeTypeOf(field), dictionary) : null;
+    // Decoding as the field's own type checks its range on the way.
+    const column = plain ? this.#decoder.require(expression.name, field.type, dictionary) : null;
     // A uint32, a timestamp and a string code are keys already; the others are computed beside the column.
     const direct = column !== null && field.type !== 'int32' && field.type !== 'boolean';
     return {
@@ -121,7 +122,9 @@ export class RowDecoder {
   }
 
   #compile(expression: Expression): CompiledExpression {
-    requireColumns(expression, (name, type) => this.#requireExpressionColumn(name, type));
+    for (const { name, columnType } of columnsOfExpression(expression)) {
+      this.#requireExpressionColumn(name, columnType);
+    }
     return compileExpression(expression, {
       codeOf: (text) => this.#expressionStrings.add(Buffer.from(text)),
     });
@@ -245,16 +248,6 @@ export class RowDecoder {
     }
     return kept;
   }
-}
-
-/** The type a plain column is decoded as: the field's own, which checks its range on the way. */
-function decodeTypeOf({ type }: FieldDefinition): DecodeType {
-  return type;
-}
-
-/** Calls `visit` for every column an expression reads. */
-function requireColumns(expression: Expression, visit: (name: string, type: ColumnType) => void): void {
-  for (const { name, columnType } of columnsOfExpression(expression)) visit(name, columnType);
 }
 
 function biasInt32(words: Uint32Array, from: number, to: number, rowCount: number): void {
