@@ -1,6 +1,5 @@
 /**
- * Collects the parts of a chunk message in shared memory. Every byte is written once, straight into its final
- * place; blocks grow with what is there so that a large chunk has few.
+ * Collects the parts of a chunk message in shared memory. Every byte is written once, straight into its final place.
  */
 import { BITSET_WORDS } from '../index/portable.ts';
 import { PAGE_SLOTS } from '../limits.ts';
@@ -16,21 +15,32 @@ import {
   PART_WORDS,
   RUN_WORDS,
 } from './accumulator-message.ts';
+import { MESSAGE_BLOCK_BYTES } from './message-blocks.ts';
 
-const BLOCK_BYTES_MIN = 64 * 1024;
-const BLOCK_BYTES_MAX = 16 * 1024 * 1024;
-/** A block is this part of all before it, so that little is left unused at the end. */
-const BLOCK_SHARE = 4;
+/** A part that may be cut takes what is left of a block from so many words on; what is less stays empty. */
+const ROOM_WORDS_MIN = 1024;
 
 export class MessageWriter {
   readonly #blocks: SharedArrayBuffer[] = [];
-  #blockUsed = 0;
-  #blockBytes = 0;
-  #totalBytes = 0;
+  readonly #spareBlocks: SharedArrayBuffer[];
+  /** The block that is being filled, in `#blocks`, and how far. */
+  #openBlock = -1;
+  #openBytesUsed = MESSAGE_BLOCK_BYTES;
   #runs: Uint32Array = new Uint32Array(16 * RUN_WORDS);
   #runWords = 0;
   #parts: Uint32Array = new Uint32Array(64 * PART_WORDS);
   #partWords = 0;
+
+  /** `spareBlocks`: memory to write to before any other; the writer takes blocks out of the list. */
+  constructor(spareBlocks: SharedArrayBuffer[]) {
+    this.#spareBlocks = spareBlocks;
+  }
+
+  /** Words that a part can have without starting a block of its own, for parts that may be cut. */
+  get roomWords(): number {
+    const left = Math.floor((MESSAGE_BLOCK_BYTES - this.#openBytesUsed) / 4);
+    return left >= ROOM_WORDS_MIN ? left : MESSAGE_BLOCK_BYTES / 4;
+  }
 
   get runCount(): number {
     return this.#runWords / RUN_WORDS;
@@ -89,20 +99,26 @@ export class MessageWriter {
 
   #addPart(run: number, field: number, kind: number, keys: number, size: number, words: number): Uint32Array {
     const bytes = words * 4;
-    if (this.#blockUsed + bytes > this.#blockBytes) {
-      const share = Math.ceil(this.#totalBytes / BLOCK_SHARE / 8) * 8;
-      this.#blockBytes = Math.max(bytes, Math.min(BLOCK_BYTES_MAX, Math.max(BLOCK_BYTES_MIN, share)));
-      this.#totalBytes += this.#blockBytes;
-      this.#blocks.push(new SharedArrayBuffer(this.#blockBytes));
-      this.#blockUsed = 0;
-    }
-    const block = this.#blocks.length - 1;
+    const { block, offset } = this.#reserve(bytes);
     this.#parts = withRoom(this.#parts, this.#partWords + PART_WORDS);
-    this.#parts.set([run, field, kind, block, this.#blockUsed, keys, size], this.#partWords);
+    this.#parts.set([run, field, kind, block, offset, keys, size], this.#partWords);
     this.#partWords += PART_WORDS;
-    const part = new Uint32Array(this.#blocks[block], this.#blockUsed, words);
-    this.#blockUsed += Math.ceil(bytes / 8) * 8;
-    return part;
+    return new Uint32Array(this.#blocks[block], offset, words);
+  }
+
+  /** Room in the open block, or in a new one; what is larger than a block gets one of its own size. */
+  #reserve(bytes: number): { block: number; offset: number } {
+    if (bytes > MESSAGE_BLOCK_BYTES) {
+      return { block: this.#blocks.push(new SharedArrayBuffer(bytes)) - 1, offset: 0 };
+    }
+    if (this.#openBytesUsed + bytes > MESSAGE_BLOCK_BYTES) {
+      const next = this.#spareBlocks.pop() ?? new SharedArrayBuffer(MESSAGE_BLOCK_BYTES);
+      this.#openBlock = this.#blocks.push(next) - 1;
+      this.#openBytesUsed = 0;
+    }
+    const offset = this.#openBytesUsed;
+    this.#openBytesUsed += Math.ceil(bytes / 8) * 8;
+    return { block: this.#openBlock, offset };
   }
 }
 

@@ -67,12 +67,39 @@ export class PairBuffer {
     const starts = keys + count * 4;
     const slots = sorted;
     const keyCount = this.#kernels.groupPairs(sorted, count, keys, starts, slots);
+    this.#writeDirectory(writer, run, keys / 4, keyCount, starts / 4, slots / 4);
+  }
+
+  /**
+   * Hands a directory over in parts that fit the writer's blocks: stretches of keys, and of the slots of a key that
+   * fills a block alone. All addresses are in words.
+   */
+  #writeDirectory(
+    writer: MessageWriter,
+    run: number,
+    keys: number,
+    keyCount: number,
+    starts: number,
+    slots: number,
+  ): void {
     const { u32 } = this.#kernels.memory;
-    const slotCount = u32[starts / 4 + keyCount];
-    const part = writer.addPairs(run, this.#field, keyCount, slotCount);
-    part.set(u32.subarray(keys / 4, keys / 4 + keyCount), 0);
-    part.set(u32.subarray(starts / 4, starts / 4 + keyCount + 1), keyCount);
-    part.set(u32.subarray(slots / 4, slots / 4 + slotCount), 2 * keyCount + 1);
+    let key = 0;
+    let slot = 0;
+    while (key < keyCount) {
+      const roomWords = writer.roomWords;
+      const end = lastKeyFitting(u32, starts, key, keyCount, slot, roomWords);
+      // At least one key, as many of its slots as fit.
+      const keysTaken = Math.max(1, end - key);
+      const slotEnd = Math.min(u32[starts + key + keysTaken], slot + roomWords - 2 * keysTaken - 1);
+      const part = writer.addPairs(run, this.#field, keysTaken, slotEnd - slot);
+      part.set(u32.subarray(keys + key, keys + key + keysTaken), 0);
+      part[keysTaken] = 0;
+      for (let i = 1; i < keysTaken; i++) part[keysTaken + i] = u32[starts + key + i] - slot;
+      part[2 * keysTaken] = slotEnd - slot;
+      part.set(u32.subarray(slots + slot, slots + slotEnd), 2 * keysTaken + 1);
+      slot = slotEnd;
+      key += slot === u32[starts + key + keysTaken] ? keysTaken : keysTaken - 1;
+    }
   }
 
   /** Where the pairs are once they ascend by key, then slot. */
@@ -87,4 +114,23 @@ export class PairBuffer {
     }
     return kernels.radixSortPairs(source, source === pairs ? scratch : pairs, count, histogram, 32);
   }
+}
+
+/** The end of the keys from `key` on that fit in so many words with their slots, of which those before `slot` are gone. */
+function lastKeyFitting(
+  u32: Uint32Array,
+  starts: number,
+  key: number,
+  keyCount: number,
+  slot: number,
+  words: number,
+): number {
+  let low = key;
+  let high = keyCount;
+  while (low < high) {
+    const middle = (low + high + 1) >>> 1;
+    if (2 * (middle - key) + 1 + u32[starts + middle] - slot <= words) low = middle;
+    else high = middle - 1;
+  }
+  return low;
 }

@@ -35,12 +35,14 @@ export interface AccumulatorOptions {
   readonly fields: readonly AccumulatorField[];
   /** See ChunkMessage. */
   readonly singleValued: boolean;
+  /** Memory for the message, see MessageWriter. */
+  readonly spareBlocks?: SharedArrayBuffer[];
 }
 
 /** Rows of a page from which clearing and encoding its bitsets is cheaper than sorting pairs. */
 const DENSE_PAGE_ROWS_MIN = 256;
 /** Pairs sorted together: so many that the keys of a usual chunk come in one part. */
-const PAIRS_MAX = 1 << 21;
+const PAIRS_MAX = 1 << 20;
 const PAIRS_MIN = 1 << 16;
 /** Pairs of all fields together, 128 MiB of which only what is used is ever touched. */
 const PAIRS_TOTAL = 1 << 24;
@@ -58,7 +60,7 @@ export class ChunkAccumulator {
   readonly #fields: readonly FieldAccumulators[];
   readonly #touched: ContainerStore;
   readonly #page: TouchedPage;
-  readonly #writer = new MessageWriter();
+  readonly #writer: MessageWriter;
   #rowCount = 0;
   #runSlotMin = 0;
   #runSlotMax = -1;
@@ -71,6 +73,7 @@ export class ChunkAccumulator {
   constructor(kernels: Kernels, options: AccumulatorOptions) {
     this.#kernels = kernels;
     this.#options = options;
+    this.#writer = new MessageWriter(options.spareBlocks ?? []);
     this.#touched = new ContainerStore(kernels);
     this.#page = new TouchedPage(kernels);
     const filterCount = options.fields.filter((field) => field.filter).length;

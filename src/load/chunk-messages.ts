@@ -44,6 +44,8 @@ export interface ScanTask {
   readonly chunkLines: number;
   /** Rejects after which going on is pointless. */
   readonly rejectsMax: number;
+  /** Memory for the messages; what is not needed comes back with the result. */
+  readonly spareBlocks: readonly SharedArrayBuffer[];
   readonly shared: SharedState;
 }
 
@@ -73,6 +75,8 @@ export interface ScanResult {
   /** Why the scan ended before its range did. */
   readonly stopped: 'rejects' | 'cancelled' | null;
   readonly parts: readonly ChunkPart[];
+  /** Blocks of the task that were not needed. */
+  readonly spareBlocks: readonly SharedArrayBuffer[];
 }
 
 /** Every task of the pool. Inputs and results are in shared memory. */

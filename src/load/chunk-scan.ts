@@ -63,6 +63,7 @@ class ChunkScan {
   readonly #splitter: RecordSplitter;
   readonly #parts: ChunkPart[] = [];
   readonly #rejects: Reject[] = [];
+  readonly #spareBlocks: SharedArrayBuffer[];
   #part: OpenPart;
   #start: number;
   #headerPending: boolean;
@@ -76,6 +77,7 @@ class ChunkScan {
     this.#task = task;
     this.#kernels = kernels;
     this.#window = window;
+    this.#spareBlocks = [...task.spareBlocks];
     this.#start = task.start;
     this.#headerPending = task.skipHeader;
     this.#splitter = new RecordSplitter(
@@ -210,7 +212,11 @@ class ChunkScan {
     return {
       mark,
       decoder,
-      accumulator: new ChunkAccumulator(this.#kernels, { fields, singleValued }),
+      accumulator: new ChunkAccumulator(this.#kernels, {
+        fields,
+        singleValued,
+        spareBlocks: this.#spareBlocks,
+      }),
       lines: 0,
     };
   }
@@ -241,6 +247,7 @@ class ChunkScan {
       rejects: this.#rejects,
       stopped,
       parts: this.#parts,
+      spareBlocks: this.#spareBlocks,
     };
   }
 

@@ -23,6 +23,7 @@ import { readHead } from './head.ts';
 import { MemoryBudget } from './memory-budget.ts';
 import type { FieldMerge, FieldSource, RunResolution } from './merge.ts';
 import { partBytes } from './merge-weight.ts';
+import { MESSAGE_BLOCK_BYTES } from './message-blocks.ts';
 import type { LoadProgress, LoadSettings, TableReport } from './options.ts';
 import { planChunks } from './planner.ts';
 import type { LoadPool } from './pool.ts';
@@ -89,6 +90,7 @@ export async function stageDump(request: DumpRequest): Promise<StagedDump> {
     progress.stop();
     throw error;
   } finally {
+    request.pool.spareBlocks.trim();
     rejects.close();
   }
 }
@@ -244,6 +246,7 @@ class Coordinator {
         skipHeader: chunk.start === 0 && definition.csv.columns === null,
         chunkLines: this.#request.settings.chunkLines,
         rejectsMax: this.#request.settings.maxRejects,
+        spareBlocks: this.#request.pool.spareBlocks.take(estimateBlocks(source, chunk)),
         shared: this.#shared,
       },
       done: (result: ScanResult) => this.#scanned(table, chunk, estimatedBytes, result),
@@ -251,6 +254,7 @@ class Coordinator {
   }
 
   #scanned(table: TableLoad, chunk: PlannedChunk, estimatedBytes: number, result: ScanResult): void {
+    this.#request.pool.spareBlocks.give(result.spareBlocks);
     const heldBytes = resultBytes(result);
     this.#budget.replace(estimatedBytes, heldBytes);
     this.#partBytes.set(table, (this.#partBytes.get(table) ?? 0) + heldBytes);
@@ -262,6 +266,7 @@ class Coordinator {
 
   /** Takes back what a chunk that has to be scanned again had added. */
   #discard(table: TableLoad, result: ScanResult): void {
+    for (const part of result.parts) this.#request.pool.spareBlocks.give(part.accumulator.blocks);
     const bytes = resultBytes(result);
     this.#budget.release(bytes);
     this.#partBytes.set(table, this.#partBytes.get(table)! - bytes);
@@ -375,6 +380,7 @@ class Coordinator {
     const pending = this.#pendingMerges.get(table)! - 1;
     this.#pendingMerges.set(table, pending);
     if (pending > 0) return;
+    for (const part of table.parts) this.#request.pool.spareBlocks.give(part.accumulator.blocks);
     table.releaseParts();
     this.#budget.release(this.#partBytes.get(table) ?? 0);
     this.#partBytes.delete(table);
@@ -443,6 +449,12 @@ async function planTable(source: Source, settings: LoadSettings): Promise<TableL
 function estimateScan(source: Source, chunk: PlannedChunk): number {
   const plainBytes = source.gzip ? source.bytes * GZIP_RATIO : chunk.end - chunk.start;
   return SCAN_TASK_BYTES + Math.ceil(plainBytes * ACCUMULATED_SHARE);
+}
+
+/** Blocks that the messages of a chunk may take. */
+function estimateBlocks(source: Source, chunk: PlannedChunk): number {
+  const plainBytes = source.gzip ? source.bytes * GZIP_RATIO : chunk.end - chunk.start;
+  return Math.ceil((plainBytes * ACCUMULATED_SHARE) / MESSAGE_BLOCK_BYTES);
 }
 
 function countMerges(table: TableDefinition): number {

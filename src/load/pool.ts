@@ -7,9 +7,12 @@ import { BitloomError, errorFromData } from '../errors.ts';
 import { WORKER_IDLE_MS, WORKER_YOUNG_GENERATION_MB } from '../limits.ts';
 import { threadEntry } from '../thread-entry.ts';
 import type { Outcome, PoolResults, PoolTask } from './chunk-messages.ts';
+import { SpareBlocks } from './message-blocks.ts';
 
 export class LoadPool {
   readonly threads: number;
+  /** Memory of chunk messages that goes from load to load. */
+  readonly spareBlocks = new SpareBlocks();
   readonly #piscina: Piscina;
   /** Tasks under way: how to fail each of them. */
   readonly #pending = new Set<(cause: unknown) => void>();

@@ -20,6 +20,7 @@ function resultOf(start: number, end: number, more: Partial<ScanResult> = {}): S
     rejects: [],
     stopped: null,
     parts: [],
+    spareBlocks: [],
   };
   return { start, end, ...nothing, ...more };
 }

@@ -1,0 +1,29 @@
+/**
+ * The shared memory that chunk messages are made of, in blocks of one size that go round: a chunk that is merged leaves
+ * its blocks to the next one. Touching fresh memory costs about as much as filling it, and a block that the garbage
+ * collectors of several threads have to let go first would outlive the load.
+ */
+import { MESSAGE_BLOCKS_KEPT_MAX, PAGE_SLOTS } from '../limits.ts';
+
+/** Two pages of a sort field with their bitsets: what is written most fits without a gap. */
+export const MESSAGE_BLOCK_BYTES = 2 * (4 * PAGE_SLOTS + PAGE_SLOTS / 8);
+
+/** Blocks that nobody reads or writes. Their contents are undefined. */
+export class SpareBlocks {
+  #blocks: SharedArrayBuffer[] = [];
+
+  /** Up to `count` blocks, which are the caller's from now on. */
+  take(count: number): SharedArrayBuffer[] {
+    return this.#blocks.splice(Math.max(0, this.#blocks.length - count));
+  }
+
+  /** Takes blocks back; those of another size are left to the garbage collector. */
+  give(blocks: readonly SharedArrayBuffer[]): void {
+    for (const block of blocks) if (block.byteLength === MESSAGE_BLOCK_BYTES) this.#blocks.push(block);
+  }
+
+  /** Keeps what the next load will need in any case. */
+  trim(): void {
+    this.#blocks.splice(MESSAGE_BLOCKS_KEPT_MAX);
+  }
+}

@@ -1,0 +1,85 @@
+/** Chunk messages in blocks that go round: what does not fit is cut into parts, and old contents never show. */
+import { expect, test } from 'vitest';
+import { loadKernels } from '../../src/kernels/kernels.ts';
+import { ChunkAccumulator } from '../../src/load/accumulator.ts';
+import { type ChunkMessage, KIND_PAIRS } from '../../src/load/accumulator-message.ts';
+import { pairsOf, partsOf } from '../../src/load/merge-parts.ts';
+import { MESSAGE_BLOCK_BYTES, SpareBlocks } from '../../src/load/message-blocks.ts';
+
+const FIELD = { name: 'tags', filter: true, sort: false, many: true };
+const ROWS = 600_000;
+const SMALL_KEYS = 5_000;
+
+/** Every second row has key 3, whose slots alone fill more than a block; the others spread over small keys. */
+const keyOfRow = (row: number): number => (row % 2 === 0 ? 3 : 10 + (row % SMALL_KEYS));
+
+function messageWith(spareBlocks: SharedArrayBuffer[]): ChunkMessage {
+  const kernels = loadKernels();
+  const { memory } = kernels;
+  const accumulator = new ChunkAccumulator(kernels, { fields: [FIELD], singleValued: false, spareBlocks });
+  const [slots, keys] = [memory.allocate(ROWS * 4), memory.allocate(ROWS * 4)];
+  for (let row = 0; row < ROWS; row++) {
+    memory.u32[slots / 4 + row] = row * 3;
+    memory.u32[keys / 4 + row] = keyOfRow(row);
+  }
+  accumulator.addBatch(ROWS, slots, [{ keys, nulls: 0 }]);
+  return accumulator.finish();
+}
+
+function slotsByKey(message: ChunkMessage): Map<number, number[]> {
+  const found = new Map<number, number[]>();
+  for (const part of partsOf(message, 0)) {
+    if (part.kind !== KIND_PAIRS) continue;
+    const { keys, starts, slots } = pairsOf(part);
+    keys.forEach((key, index) => {
+      const list = found.get(key) ?? [];
+      for (let at = starts[index]; at < starts[index + 1]; at++) list.push(slots[at]);
+      found.set(key, list);
+    });
+  }
+  return found;
+}
+
+function expectedSlotsByKey(): Map<number, number[]> {
+  const expected = new Map<number, number[]>();
+  for (let row = 0; row < ROWS; row++) {
+    const key = keyOfRow(row);
+    if (!expected.has(key)) expected.set(key, []);
+    expected.get(key)!.push(row * 3);
+  }
+  return expected;
+}
+
+test('pairs that do not fit a block are cut between keys and within one, and nothing is lost', () => {
+  const message = messageWith([]);
+  expect(message.blocks.length).toBeGreaterThan(3);
+  expect(new Set(message.blocks.map(({ byteLength }) => byteLength))).toEqual(new Set([MESSAGE_BLOCK_BYTES]));
+  const partsOfKey3 = partsOf(message, 0).filter(
+    (part) => part.kind === KIND_PAIRS && pairsOf(part).keys.includes(3),
+  );
+  expect(partsOfKey3.length).toBeGreaterThan(1);
+  expect(slotsByKey(message)).toEqual(expectedSlotsByKey());
+});
+
+test('a message in used blocks is the message in fresh ones', () => {
+  const used = Array.from({ length: 3 }, () => {
+    const block = new SharedArrayBuffer(MESSAGE_BLOCK_BYTES);
+    new Uint8Array(block).fill(0xa5);
+    return block;
+  });
+  const given = [...used];
+  const message = messageWith(given);
+  expect(given).toEqual([]);
+  expect(used.every((block) => message.blocks.includes(block))).toBe(true);
+  expect(slotsByKey(message)).toEqual(expectedSlotsByKey());
+});
+
+test('spare blocks are handed out once each, and only whole ones come back', () => {
+  const spare = new SpareBlocks();
+  const blocks = [new SharedArrayBuffer(MESSAGE_BLOCK_BYTES), new SharedArrayBuffer(MESSAGE_BLOCK_BYTES)];
+  spare.give([...blocks, new SharedArrayBuffer(MESSAGE_BLOCK_BYTES * 2)]);
+  const taken = [...spare.take(1), ...spare.take(10)];
+  expect(taken).toHaveLength(2);
+  expect(new Set(taken)).toEqual(new Set(blocks));
+  expect(spare.take(1)).toEqual([]);
+});
