@@ -60,9 +60,21 @@ async function startOnce(settings: Readonly<Record<string, string>>): Promise<Po
     onLog: note,
     onError: note,
   });
-  let stopped: Promise<void> | undefined;
-  const stop = () =>
-    (stopped ??= server.stop().finally(() => rm(directory, { recursive: true, force: true })));
+  const removeAtExit = () => rmSync(directory, { recursive: true, force: true });
+  process.once('exit', removeAtExit);
+  async function end(): Promise<void> {
+    try {
+      await server.stop();
+    } finally {
+      await rm(directory, { recursive: true, force: true });
+      process.off('exit', removeAtExit);
+    }
+  }
+  let ended: Promise<void> | undefined;
+  const stop = () => {
+    ended ??= end();
+    return ended;
+  };
   try {
     await server.initialise();
     await server.start();

@@ -10,7 +10,7 @@ import { CommitError } from '../commit-error.ts';
 
 /**
  * What a statement is for. Roles never wait for each other's sessions.
- * - `read`: reads of data and outcomes; several sessions.
+ * - `read`: reads of data and outcomes, and withdrawals; several sessions.
  * - `enqueue`: the mailbox and notifications; one session, commits without waiting for the disk.
  * - `leader`: claim, base reads and apply; one session, bounded far below the lease.
  * - `lease`: acquire, renew, release, floors and pruning; one session.
@@ -53,6 +53,10 @@ export function assertSchema(schema: string): void {
   throw new CommitError('SCHEMA_INVALID', `'${schema}' cannot be the name of a schema`, {
     hint: 'schema: lower-case letters, digits and underscores, at most 63, not starting with a digit or pg_',
   });
+}
+
+export function storeClosed(): CommitError {
+  return new CommitError('STORE_CLOSED', 'the commit store is closed');
 }
 
 /** Set in every session of every driver. The schema has been validated. */

@@ -7,6 +7,7 @@
  * connection, or whose statement got no answer in time, is dropped.
  */
 import pg from 'pg';
+import { CommitError } from '../commit-error.ts';
 import {
   assertSchema,
   type Database,
@@ -16,9 +17,10 @@ import {
   type Row,
   type SessionRole,
   sessionSettings,
+  storeClosed,
 } from './database.ts';
 import { PgListener } from './pg-listener.ts';
-import { statementError, unreachable } from './sql-error.ts';
+import { sqlstateIn, statementError, unreachable } from './sql-error.ts';
 
 export interface PgDatabaseOptions {
   readonly url: string;
@@ -51,7 +53,8 @@ interface RoleSettings {
 
 /** Leader and lease stay far below the lease time, so that a stuck statement cannot outlive the term it belongs to. */
 const ROLES: Readonly<Record<SessionRole, RoleSettings>> = {
-  read: { statementTimeoutMs: 10_000, settings: {} },
+  // Withdrawing waits for a batch that is being applied, which ends within the bounds of `leader`.
+  read: { statementTimeoutMs: 10_000, settings: { lock_timeout: '3000' } },
   // Losing queue rows to a crash is allowed, and a NOTIFY commits under a lock of the whole server: neither may wait for a
   // disk.
   enqueue: { statementTimeoutMs: 5_000, settings: { lock_timeout: '1000', synchronous_commit: 'off' } },
@@ -76,6 +79,7 @@ class PgDatabase implements Database {
   readonly #options: PgDatabaseOptions;
   readonly #pools: Readonly<Record<SessionRole, pg.Pool>>;
   readonly #listener: PgListener;
+  #closed: Promise<void> | undefined;
 
   constructor(options: PgDatabaseOptions) {
     assertSchema(options.schema);
@@ -139,11 +143,17 @@ class PgDatabase implements Database {
     return this.#listener.listen(name, onPayload, onGap);
   }
 
-  async close(): Promise<void> {
+  close(): Promise<void> {
+    this.#closed ??= this.#close();
+    return this.#closed;
+  }
+
+  async #close(): Promise<void> {
     await Promise.all([this.#listener.close(), ...Object.values(this.#pools).map((pool) => pool.end())]);
   }
 
   async #connect(role: SessionRole): Promise<pg.PoolClient> {
+    if (this.#closed !== undefined) throw storeClosed();
     try {
       return await this.#pools[role].connect();
     } catch (error) {
@@ -213,10 +223,10 @@ async function applySettings(
 
 /** An answer from the server leaves the session as it was; anything else, or the end of the session, loses it. */
 function queryError(error: unknown): { readonly error: Error; readonly isLost: boolean } {
-  if (!(error instanceof pg.DatabaseError) || error.code === undefined) {
-    return { error: unreachable(error, true), isLost: true };
-  }
-  return { error: statementError(error, error.code), isLost: error.severity !== 'ERROR' };
+  if (error instanceof CommitError) return { error, isLost: false };
+  const sqlstate = sqlstateIn(error);
+  if (sqlstate === undefined) return { error: unreachable(error, true), isLost: true };
+  return { error: statementError(error, sqlstate), isLost: (error as pg.DatabaseError).severity !== 'ERROR' };
 }
 
 const BOOL_OID = 16;

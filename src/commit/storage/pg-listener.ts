@@ -8,6 +8,7 @@ import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type pg from 'pg';
 import { CommitError } from '../commit-error.ts';
+import { storeClosed } from './database.ts';
 
 interface Subscription {
   readonly onPayload: (payload: string) => void;
@@ -124,7 +125,7 @@ export class PgListener {
   }
 
   #assertOpen(): void {
-    if (this.#closing.signal.aborted) throw new CommitError('STORE_CLOSED', 'the commit store is closed');
+    if (this.#closing.signal.aborted) throw storeClosed();
   }
 }
 

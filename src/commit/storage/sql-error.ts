@@ -60,6 +60,13 @@ export function unreachable(
   );
 }
 
+/** The SQLSTATE that the server sent with an error of a driver. */
+export function sqlstateIn(error: unknown): string | undefined {
+  const code = error instanceof Error ? (error as { code?: unknown }).code : undefined;
+  // System errors have codes as well, such as EPIPE; those have no severity.
+  return typeof code === 'string' && 'severity' in (error as Error) ? code : undefined;
+}
+
 export function sqlstateOf(error: unknown): string | undefined {
   if (!(error instanceof CommitError)) return undefined;
   const sqlstate = error.details?.sqlstate;

@@ -111,7 +111,8 @@ class SqlStorage implements CommitStorage {
   }
 
   async withdraw(requests: readonly { readonly id: Uint8Array; readonly bornVersion: number }[]) {
-    const rows = await this.#query('enqueue', WITHDRAW, [
+    // Not on the enqueue session: an answer tells the client that nothing will happen, so it has to be durable.
+    const rows = await this.#query('read', WITHDRAW, [
       encodeByteaArray(requests.map(({ id }) => id)),
       requests.map(({ bornVersion }) => bornVersion),
     ]);
