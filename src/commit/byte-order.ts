@@ -30,9 +30,14 @@ export function bytesToHex(bytes: Uint8Array): string {
 
 /** One character for each byte: strings of this kind compare like their bytes, and take half the memory of hex. */
 export function bytesToLatin1(bytes: Uint8Array): string {
-  return viewOf(bytes).latin1Slice();
+  return viewOf(bytes).toString('latin1');
+}
+
+export function latin1ToBytes(text: string): Uint8Array {
+  return Buffer.from(text, 'latin1');
 }
 
 function viewOf(bytes: Uint8Array): Buffer {
+  if (bytes instanceof Buffer) return bytes;
   return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }
