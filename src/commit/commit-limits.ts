@@ -41,3 +41,6 @@ export const HISTORY_BOUNDARIES_MAX = 1_000_000;
 
 /** Bytes of a page of a range read: what a loop over a range holds at a time, and may have read for nothing. */
 export const RANGE_PAGE_BYTES_MAX = 64 * 1024;
+
+/** Pairs of a page of a range read. */
+export const RANGE_PAGE_PAIRS_MAX = 10_000;

@@ -6,7 +6,7 @@
  * key was before the batch matters only to operations that read it, and comes from `base`.
  */
 import { appendFits, applyAtomic, isStamped } from './atomic.ts';
-import { bytesToLatin1, latin1ToBytes } from './byte-order.ts';
+import { bytesToLatin1 } from './byte-order.ts';
 import { VALUE_BYTES_MAX } from './commit-limits.ts';
 import type { KeyRange, KeyValue } from './commit-storage.ts';
 import type { Operation } from './operation.ts';
@@ -110,7 +110,7 @@ class Fold {
         upserts.push({ key, value });
       }
     }
-    return { clearedRanges: rangesOf(this.#clears.allPositiveParts()), deletes, upserts };
+    return { clearedRanges: this.#clears.positiveRanges(), deletes, upserts };
   }
 
   #addAtomic(operation: Operation & { type: 'atomic' }, version: number): void {
@@ -183,12 +183,4 @@ function append(change: Change, existing: Uint8Array, operand: Uint8Array): void
 
 function readsKey(operation: Operation): boolean {
   return operation.type === 'atomic' && !isStamped(operation.atomic);
-}
-
-function rangesOf(parts: readonly string[]): KeyRange[] {
-  const ranges: KeyRange[] = [];
-  for (let at = 0; at < parts.length; at += 2) {
-    ranges.push({ begin: latin1ToBytes(parts[at]), end: latin1ToBytes(parts[at + 1]) });
-  }
-  return ranges;
 }

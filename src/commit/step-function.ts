@@ -6,6 +6,9 @@
  * The list is cut into blocks of some hundred boundaries, each with a bound of its values: finding a key is two binary
  * searches, a change moves one block's entries, and looking for a high value in a wide range steps over whole blocks.
  */
+import { latin1ToBytes } from './byte-order.ts';
+import type { KeyRange } from './commit-storage.ts';
+
 const BLOCK_BOUNDARIES_MAX = 512;
 
 interface Block {
@@ -103,10 +106,16 @@ export class StepFunction {
     return parts;
   }
 
-  /** All parts with a value above 0, as `positiveParts`. */
-  allPositiveParts(): string[] {
+  /** All ranges with a value above 0, in order and apart from each other. */
+  positiveRanges(): KeyRange[] {
+    const ranges: KeyRange[] = [];
     const last = this.#blocks.at(-1)?.keys.at(-1);
-    return last === undefined ? [] : this.positiveParts('', last);
+    if (last === undefined) return ranges;
+    const parts = this.positiveParts('', last);
+    for (let at = 0; at < parts.length; at += 2) {
+      ranges.push({ begin: latin1ToBytes(parts[at]), end: latin1ToBytes(parts[at + 1]) });
+    }
+    return ranges;
   }
 
   /** Makes all values up to `value` 0. */

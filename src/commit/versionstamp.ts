@@ -33,7 +33,8 @@ export function checkStampOffset(template: Uint8Array, what: 'key' | 'value'): v
 
 /** The template with its stamp, without its offset. A new buffer; the template must have passed `checkStampOffset`. */
 export function stampTemplate(template: Uint8Array, stamp: Uint8Array): Uint8Array {
-  const stamped = template.slice(0, template.length - STAMP_OFFSET_BYTES);
+  // Not `slice`, which for a Buffer is a view: this would write into the request.
+  const stamped = new Uint8Array(template.subarray(0, template.length - STAMP_OFFSET_BYTES));
   stamped.set(stamp, offsetOf(template));
   return stamped;
 }
