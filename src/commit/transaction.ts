@@ -150,13 +150,18 @@ export class Transaction {
     ranges.assign(bytesToLatin1(begin), bytesToLatin1(end), 1);
   }
 
+  /** Gives the transaction up: every further call is refused. */
+  end(): void {
+    this.#isEnded = true;
+  }
+
   /**
-   * Ends the transaction at once; every further call is refused. Takes a read version only where there are conflict
-   * ranges of reads but no read has arrived.
+   * Ends the transaction at once, and gives what to commit. Takes a read version only where there are conflict ranges of
+   * reads but no read has arrived.
    */
   async seal(): Promise<SealedTransaction> {
     this.#assertOpen();
-    this.#isEnded = true;
+    this.end();
     const readRanges = this.#readRanges.positiveRanges();
     const writeRanges = this.#writeRanges.positiveRanges();
     const readOnly = this.#operations.length === 0 && writeRanges.length === 0;
