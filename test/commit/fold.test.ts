@@ -1,13 +1,11 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { applyAtomic, type ReadingAtomic } from '../../src/commit/atomic.ts';
 import { bytesToLatin1, compareBytes } from '../../src/commit/byte-order.ts';
 import { VALUE_BYTES_MAX } from '../../src/commit/commit-limits.ts';
 import { baseKeys, type FoldedBatch, foldWinners, type Winner } from '../../src/commit/fold.ts';
 import type { Operation } from '../../src/commit/operation.ts';
+import { applyOne, type State } from './naive-state.ts';
 import { keys, operations, template, values } from './operation-fixtures.ts';
-
-type State = Map<string, string>;
 
 /** Applies operations one after the other to a plain map. */
 function applySerially(state: State, winners: readonly Winner[]): State {
@@ -16,36 +14,6 @@ function applySerially(state: State, winners: readonly Winner[]): State {
     for (const operation of operations) applyOne(result, operation, version);
   }
   return result;
-}
-
-function applyOne(state: State, operation: Operation, version: number): void {
-  if (operation.type === 'clearRange') {
-    const [begin, end] = [bytesToLatin1(operation.begin), bytesToLatin1(operation.end)];
-    for (const key of state.keys()) if (begin <= key && key < end) state.delete(key);
-    return;
-  }
-  const key = bytesToLatin1(operation.key);
-  if (operation.type === 'set') state.set(key, bytesToLatin1(operation.value));
-  else if (operation.type === 'clear') state.delete(key);
-  else if (operation.atomic === 'SET_VERSIONSTAMPED_KEY') {
-    state.set(stamped(operation.key, version), bytesToLatin1(operation.operand));
-  } else if (operation.atomic === 'SET_VERSIONSTAMPED_VALUE') {
-    state.set(key, stamped(operation.operand, version));
-  } else {
-    const old = state.get(key);
-    const existing = old === undefined ? undefined : Buffer.from(old, 'latin1');
-    const value = applyAtomic(operation.atomic as ReadingAtomic, existing, operation.operand);
-    if (value === undefined) state.delete(key);
-    else state.set(key, bytesToLatin1(value));
-  }
-}
-
-/** By string surgery: 8 bytes of version, two zeros, at the offset that the last four bytes give. */
-function stamped(bytes: Uint8Array, version: number): string {
-  const text = bytesToLatin1(bytes);
-  const offset = Buffer.from(text.slice(-4), 'latin1').readUInt32LE();
-  const stamp = Buffer.from(`${version.toString(16).padStart(16, '0')}0000`, 'hex').toString('latin1');
-  return text.slice(0, offset) + stamp + text.slice(offset + 10, -4);
 }
 
 /** What the database does with a folded batch. */
