@@ -42,6 +42,7 @@ export class PgListener {
     onPayload: (payload: string) => void,
     onGap: () => void,
   ): Promise<() => Promise<void>> {
+    this.#assertOpen();
     const subscription = { onPayload, onGap };
     this.#add(name, subscription);
     try {
