@@ -22,7 +22,7 @@
  * slot keep their order, and the slot of an entity that has only queryOpSets is no slot at all. An entity without ops
  * stays while its `alive` says something.
  *
- * One pass backwards, with one table row per part: linear in the ops.
+ * One pass backwards, with one table row per part: linear in the ops. Whether it pays is another question (repeats.ts).
  */
 import {
   ENTITY_ALIVE,
@@ -42,7 +42,13 @@ export function dedup(batch: OpBatch): OpBatch {
   const opCount = batch.kinds.length;
   const pass: Pass = {
     batch,
-    parts: new PartTable(batch.entityCount + partsMax(batch.kinds) + 1),
+    // One slot more stands for the matches of a queryOpSet.
+    parts: new PartTable({
+      slots: batch.entityCount + 1,
+      fields: batch.fields.length,
+      ops: opCount,
+      keys: keysIn(batch.kinds),
+    }),
     kinds: batch.kinds.slice(),
     flags: batch.flags.slice(),
     dropped: new Uint8Array(opCount),
@@ -75,11 +81,11 @@ const DELETED = 2;
 /** State of a field's row once a later op fixes the field; else the head of its chain of removes plus 1, or 0. */
 const FIELD_FIXED = 0xffff_ffff;
 
-/** Rows that the ops can need: one for the field, and one for the key where the op names one. */
-function partsMax(kinds: Uint8Array): number {
+/** Ops that name a key of which a slot may have several. */
+function keysIn(kinds: Uint8Array): number {
   let count = 0;
   for (let op = 0; op < kinds.length; op++) {
-    count += kinds[op] === OP_ADD || kinds[op] === OP_REMOVE ? 2 : 1;
+    if (kinds[op] === OP_ADD || kinds[op] === OP_REMOVE) count++;
   }
   return count;
 }
@@ -142,7 +148,7 @@ function visitOps(pass: Pass, slot: number, start: number, end: number): void {
       parts.states[slotRow] = DELETED | ALIVE_FIXED;
     } else {
       const fieldIndex = fieldIndexes[op];
-      const row = parts.rowOfField(slot, fieldIndex);
+      const row = parts.rowOfField(slotRow, slot, fieldIndex);
       const state = parts.states[row];
       if (state === FIELD_FIXED) {
         drop(pass, op);

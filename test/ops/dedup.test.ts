@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { dedup } from '../../src/ops/dedup.ts';
 import type { Entity, SlotOp } from '../../src/ops/op.ts';
-import { batchOf, entities, entitiesOf, plainEntities, stateAfter } from './stream.ts';
+import { batchOf, definition, entities, entitiesOf, plainEntities, stateAfter } from './stream.ts';
 
 function deduped(stream: readonly Entity[]): Entity[] {
   return entitiesOf(dedup(batchOf(stream)));
@@ -53,6 +53,19 @@ describe('it changes nothing', () => {
         const once = dedup(batchOf(stream));
         expect(dedup(once)).toBe(once);
       }),
+    );
+  });
+
+  test('it does the same where the definition has far more fields than the ops name', () => {
+    const unused = Array.from({ length: 1000 }, () => definition.fields[0]);
+    const fields = [...definition.fields, ...unused];
+    fc.assert(
+      fc.property(entities, (stream) => {
+        const batch = batchOf(stream);
+        const wide = dedup({ ...batch, fields });
+        expect({ ...wide, fields: batch.fields }).toEqual(dedup(batch));
+      }),
+      { numRuns: 1000 },
     );
   });
 
