@@ -200,6 +200,9 @@ export const SOURCE_CHARACTERS_MAX = 256;
 /** Bitmaps of changed values that a field keeps at hand; more are made again when asked for. Each may be a copy. */
 export const VIEWS_KEPT_MAX = 256;
 
+/** Part of a batch's entities that has to repeat a slot or a field for dedup to pay; below it the batch stays as it was sent. */
+export const DEDUP_REPEATS_PART = 1 / 4;
+
 /** Matches of a queryOpSet from which they are changed as one bitmap, which costs the field's views, not slot by slot. */
 export const BULK_MATCHES_MIN = 4096;
 

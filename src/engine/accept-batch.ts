@@ -2,13 +2,20 @@
 import type { IndexDefinition } from '../config/definition.ts';
 import { BitloomError } from '../errors.ts';
 import { type ParsedBatch, parseBatch } from '../ops/parse-batch.ts';
+import { dedupRepeats } from '../ops/repeats.ts';
 import type { ApplyOptions } from './index-api.ts';
 
 /**
  * The accepted entities and the refused ones.
+ * @param dedups drop what the batch says twice where that is much of it
  * @throws BitloomError OPTION_INVALID, BATCH_INVALID, BATCH_TOO_LARGE; with `strict` BATCH_REFUSED when any is refused.
  */
-export function acceptBatch(batch: unknown, definition: IndexDefinition, options: ApplyOptions): ParsedBatch {
+export function acceptBatch(
+  batch: unknown,
+  definition: IndexDefinition,
+  options: ApplyOptions,
+  dedups: boolean,
+): ParsedBatch {
   for (const name of Object.keys(options)) {
     if (name === 'strict') continue;
     throw new BitloomError('OPTION_INVALID', `apply has no option ${name}`, { hint: 'the option is strict' });
@@ -22,5 +29,5 @@ export function acceptBatch(batch: unknown, definition: IndexDefinition, options
       details: { refused },
     });
   }
-  return parsed;
+  return dedups ? { ...parsed, batch: dedupRepeats(parsed.batch) } : parsed;
 }

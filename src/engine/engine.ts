@@ -175,8 +175,7 @@ export class Engine implements BitloomIndex {
 
   async apply(batch: Batch, options: ApplyOptions = {}): Promise<ApplyReport> {
     this.#assertWritable('apply ops');
-    const accepted = acceptBatch(batch, this.definition, options);
-    if (accepted.batch.entityCount === 0) return { position: this.#visible(), refused: accepted.refused };
+    const accepted = acceptBatch(batch, this.definition, options, this.#options.dedup ?? true);
     const position = await this.#write(encodeBatch(accepted.batch), accepted.batch);
     return { position, refused: accepted.refused };
   }

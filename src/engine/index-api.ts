@@ -25,6 +25,11 @@ export interface OpenOptions {
   /** Bytes of op log since the last checkpoint at which the next one is made. Default 64 MiB, more for a large index. */
   checkpointLogBytes?: number;
   /** Run the engine on the caller's thread instead of one of its own. */
+  /**
+   * Drop ops that a later one of the same batch makes void before they go to the op log, where there are many; it changes
+   * nothing else. Default true; false keeps every batch in the log as it was sent.
+   */
+  dedup?: boolean;
   inProcess?: boolean;
   /** Receives what was mended or skipped while opening, such as a corrupt snapshot file. Default: process.emitWarning. */
   onWarning?: (message: string) => void;

@@ -9,6 +9,7 @@ const OPTION_NAMES: ReadonlySet<string> = new Set([
   'directory',
   'readOnly',
   'checkpointLogBytes',
+  'dedup',
   'inProcess',
   'onWarning',
 ]);

@@ -27,11 +27,13 @@ export class ThreadIndex implements BitloomIndex {
   readonly #pending = new Set<(error: BitloomError) => void>();
   /** What ops are read by. */
   #definition: IndexDefinition | null = null;
+  readonly #dedups: boolean;
   #closing: Promise<void> | null = null;
   /** Set when the thread has ended without being asked to. */
   #crash: BitloomError | null = null;
 
-  private constructor(worker: Worker) {
+  private constructor(worker: Worker, dedups: boolean) {
+    this.#dedups = dedups;
     this.#worker = worker;
     this.#host = Comlink.wrap<ThreadHost>(nodeEndpoint(worker));
     worker.once('error', (cause) => this.#crashed(cause));
@@ -44,7 +46,7 @@ export class ThreadIndex implements BitloomIndex {
   static async open(options: OpenOptions): Promise<ThreadIndex> {
     const { onWarning, inProcess: _inProcess, ...plain } = options;
     const worker = new Worker(threadEntry('engine'), { name: 'bitloom engine' });
-    const index = new ThreadIndex(worker);
+    const index = new ThreadIndex(worker, options.dedup ?? true);
     try {
       const { warnings, definition } = await index.#call<OpenedEngine>(() => index.#host.open(plain));
       index.#definition = definition;
@@ -78,7 +80,7 @@ export class ThreadIndex implements BitloomIndex {
   /** Checks and encodes the batch here, so that what crosses to the engine is what its log stores, without a copy. */
   async apply(batch: Batch, options: ApplyOptions = {}): Promise<ApplyReport> {
     if (this.#closing !== null) throw closed();
-    const accepted = acceptBatch(batch, this.#definition!, options);
+    const accepted = acceptBatch(batch, this.#definition!, options, this.#dedups);
     const payload = encodeBatch(accepted.batch);
     const position = await this.#call<LogPosition | null>(() =>
       this.#host.apply(Comlink.transfer(payload, [payload.buffer as ArrayBuffer])),

@@ -72,23 +72,34 @@ const SEED = process.env.BITLOOM_SEED === undefined ? {} : { seed: Number(proces
 
 /** Batches in flight together, and what happens after them. */
 const step = fc.record({
-  batches: fc.array(entities, { maxLength: 3 }),
+  batches: fc.array(
+    // As they come, or with a stretch delivered again within the batch, from where it does not matter to dedup.
+    fc.oneof(
+      entities,
+      fc.tuple(entities, fc.nat(12)).map(([ops, from]) => [...ops, ...ops.slice(from)]),
+    ),
+    { maxLength: 3 },
+  ),
+  isRedelivered: fc.boolean(),
   ending: fc.constantFrom('nothing', 'reopen', 'read'),
   where,
 });
 
 test.each([
-  { directory: true, checkpointLogBytes: 1 },
-  { directory: true, checkpointLogBytes: 300 },
-  { directory: true, checkpointLogBytes: 1e9 },
-  { directory: false, checkpointLogBytes: 300 },
+  { directory: true, checkpointLogBytes: 1, dedup: true },
+  { directory: true, checkpointLogBytes: 300, dedup: true },
+  { directory: true, checkpointLogBytes: 300, dedup: false },
+  { directory: true, checkpointLogBytes: 1e9, dedup: true },
+  { directory: false, checkpointLogBytes: 300, dedup: false },
+  { directory: false, checkpointLogBytes: 300, dedup: true },
 ])(
   'any stream leaves what it leaves in the naive model, with %j',
-  async ({ directory, checkpointLogBytes }) => {
+  async ({ directory, checkpointLogBytes, dedup }) => {
     await fc.assert(
       fc.asyncProperty(fc.array(step, { minLength: 1, maxLength: 4 }), async (steps) => {
         const options: OpenOptions = {
           checkpointLogBytes,
+          dedup,
           ...(directory ? { directory: newDirectory() } : {}),
         };
         const model = new NaiveOps(definition);
@@ -114,6 +125,51 @@ test.each([
 );
 
 const ROW_FIELDS = ['level', 'kind', 'flag', 'score', 'seenAt'];
+test.each([true, false])(
+  'what a batch says twice goes to the log once with dedup, in process: %j',
+  async (inProcess) => {
+    const again = Array.from({ length: 200 }, (_, slot) => ({
+      slot,
+      alive: true as const,
+      ops: [{ op: 'set', field: 'level', value: slot } as SlotOp],
+    }));
+    const batches = [again, [...again, ...again], [...again, { slot: 1, ops: [{ op: 'delete' }] } as Entity]];
+    const logs = [];
+    const digests = [];
+    for (const dedup of [true, false]) {
+      const index = await open({ directory: newDirectory(), dedup, inProcess });
+      const bytes = [];
+      for (const ops of batches) {
+        const before = (await index.stats()).log!.appendedBytes;
+        expect(await index.apply({ ops })).toMatchObject({ refused: [] });
+        bytes.push((await index.stats()).log!.appendedBytes - before);
+      }
+      logs.push(bytes);
+      digests.push((await index.stats({ digest: true })).digest);
+    }
+    const [on, off] = logs;
+    expect(on[0]).toBe(off[0]);
+    // Once instead of twice.
+    expect(on[1]).toBe(on[0]);
+    expect(off[1]).toBeGreaterThan(1.9 * off[0]);
+    // One repeat among many is left alone.
+    expect(on[2]).toBe(off[2]);
+    expect(digests[0]).toEqual(digests[1]);
+  },
+);
+
+test('a batch of no more than how far its source is counts and is kept; one that says nothing is not', async () => {
+  const directory = newDirectory();
+  const index = await open({ directory, checkpointLogBytes: 1e9 });
+  const { position } = await index.apply({ ops: [], meta: { source: 'a', cursor: 5, lagRows: 0 } });
+  expect(position).toMatchObject({ sequence: 1 });
+  expect((await index.apply({ ops: [] })).position).toEqual(position);
+  const sources = [{ source: 'a', cursor: 5, maxId: null, lagRows: 0 }];
+  expect((await index.stats()).sources).toEqual(sources);
+  const reader = await open({ directory, readOnly: true });
+  expect((await reader.stats()).sources).toEqual(sources);
+});
+
 const rowsFile = temporary.write('rows.csv', '1,10,video,t,-5,100\n2,20,image,f,7,200\n3,30,,,,\n');
 /** The same as ops. */
 const ROWS: Entity[] = [
