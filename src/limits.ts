@@ -191,7 +191,7 @@ export const HEARTBEAT_LOST_MS = 60_000;
 /** Characters of an access token at least; a shorter one is OPTION_INVALID. */
 export const TOKEN_CHARACTERS_MIN = 16;
 
-/** Sources whose progress a server tells apart; further ones count together, so that names cannot fill its memory. */
+/** Sources whose positions an index keeps; further ones count together, so that names cannot fill memory and manifests. */
 export const SOURCES_TRACKED_MAX = 1000;
 
 /** Characters in the name of a source that is told apart; longer ones count together. */

@@ -34,10 +34,12 @@ import {
   resolveThreads,
 } from '../load/options.ts';
 import { LoadPool } from '../load/pool.ts';
+import { FrozenFiles } from '../log/frozen-files.ts';
 import { assertLogPosition, LOG_START, type LogPosition } from '../log/log-position.ts';
 import { type OpLog, openOpLog } from '../log/op-log.ts';
 import type { Batch, OpBatch } from '../ops/op.ts';
 import { decodeBatch, encodeBatch } from '../ops/op-codec.ts';
+import type { SourcePosition } from '../ops/source-table.ts';
 import { executeCount, executeQuery } from '../query/execute.ts';
 import type { Page, Query } from '../query/query.ts';
 import type { Where } from '../query/where.ts';
@@ -116,9 +118,13 @@ export class Engine implements BitloomIndex {
       return new Engine({ definition: given, directory: null, log: null, stream, lastLoad: null, options });
     }
     const readOnly = options.readOnly ?? false;
-    const directory = await openDirectory(options.directory, { readOnly });
+    const logDirectory = path.join(options.directory, LOG_DIRECTORY);
+    // Before the version is looked for: what the log has after that version is then held, whatever the writer does.
+    const frozen = readOnly ? await freezeLog(logDirectory) : null;
+    let directory: IndexDirectory | null = null;
     let log: OpLog | null = null;
     try {
+      directory = await openDirectory(options.directory, { readOnly });
       const warn = options.onWarning ?? emitWarning;
       for (const warning of directory.warnings) warn(warning);
       const { latest } = directory;
@@ -135,18 +141,21 @@ export class Engine implements BitloomIndex {
             });
       const cursor = latest?.extra.cursor ?? LOG_START;
       assertLogPosition(cursor);
-      if (!readOnly) {
-        const logOptions = { fromPosition: cursor, onWarning: warn };
-        log = await openOpLog(path.join(options.directory, LOG_DIRECTORY), logOptions);
+      const sources = (latest?.extra.sources as SourcePosition[] | undefined) ?? [];
+      if (frozen === null) {
+        log = await openOpLog(logDirectory, { fromPosition: cursor, onWarning: warn });
       }
-      const stream = new OpStream(log ?? new MemoryJournal(), base, cursor);
-      if (log !== null) await stream.replay();
+      const stream = new OpStream(log ?? new MemoryJournal(), base, cursor, sources);
+      if (frozen === null) await stream.replay();
+      else await replayFrozen(stream, logDirectory, frozen, warn);
       const lastLoad = (latest?.extra.lastLoad as LastLoad | undefined) ?? null;
       return new Engine({ definition: given ?? base.definition, directory, log, stream, lastLoad, options });
     } catch (error) {
       await log?.close();
-      await directory.close();
+      await directory?.close();
       throw error;
+    } finally {
+      await frozen?.release();
     }
   }
 
@@ -224,6 +233,7 @@ export class Engine implements BitloomIndex {
       memory: { indexBytes, processBytes: process.memoryUsage.rss() },
       log: this.#log?.stats() ?? null,
       position: this.#visible(),
+      sources: this.#stream.sources,
       checkpoints: this.#checkpointCount,
     };
     return options.digest === true ? { ...stats, digest: digestVersion(version) } : stats;
@@ -249,6 +259,7 @@ export class Engine implements BitloomIndex {
   }
 
   async #write(payload: Uint8Array, batch: OpBatch): Promise<LogPosition | null> {
+    if (batch.entityCount === 0 && batch.meta === null) return this.#visible();
     await this.#ensureStored();
     if (this.#refusesOps) {
       throw new BitloomError('LOAD_RUNNING', 'a load that changes the definition is running', {
@@ -280,7 +291,7 @@ export class Engine implements BitloomIndex {
 
   /** Where the stream is, for callers; null where positions mean nothing. */
   #visible(): LogPosition | null {
-    return this.#log === null ? null : this.#stream.position;
+    return this.#directory === null ? null : this.#stream.position;
   }
 
   #checkpointIfDue(): void {
@@ -369,7 +380,7 @@ export class Engine implements BitloomIndex {
   ): Promise<BaseVersion> {
     const version = createVersion({ id: this.#versionId + 1, definition, segments });
     const lastLoad = makeLastLoad(version);
-    const extra = { lastLoad, cursor: mark.position };
+    const extra = { lastLoad, cursor: mark.position, sources: mark.sources };
     await this.#directory?.publish({ id: version.id, definition, segments, extra });
     this.#versionId = version.id;
     this.#storedCursor = mark.position;
@@ -418,6 +429,32 @@ export class Engine implements BitloomIndex {
 
   #warn(message: string): void {
     (this.#options.onWarning ?? emitWarning)(message);
+  }
+}
+
+async function freezeLog(directory: string): Promise<FrozenFiles> {
+  try {
+    return await FrozenFiles.freeze(directory);
+  } catch (cause) {
+    throw new BitloomError('LOG_UNUSABLE', `the op log in ${directory} cannot be read`, {
+      hint: 'check that it is a directory on a working disk which this user may read',
+      cause,
+    });
+  }
+}
+
+/** Applies what the log of another process has after the version. */
+async function replayFrozen(
+  stream: OpStream,
+  directory: string,
+  fileSystem: FrozenFiles,
+  onWarning: (message: string) => void,
+): Promise<void> {
+  const log = await openOpLog(directory, { fileSystem, onWarning });
+  try {
+    await stream.replay(log.read(stream.position));
+  } finally {
+    await log.close();
   }
 }
 

@@ -9,6 +9,7 @@ import type { LogPosition } from '../log/log-position.ts';
 import type { OpLogStats } from '../log/op-log.ts';
 import type { Batch } from '../ops/op.ts';
 import type { RefusedEntity } from '../ops/parse-batch.ts';
+import type { SourcePosition } from '../ops/source-table.ts';
 import type { Page, Query } from '../query/query.ts';
 import type { Where } from '../query/where.ts';
 
@@ -18,18 +19,18 @@ export interface OpenOptions {
   /** Where published versions are kept; created when missing. Without it the index lives in memory only. */
   directory?: string;
   /**
-   * Serve the last stored version without locking the directory; loading and applying are then errors. Ops that are only
-   * in the op log so far do not show.
+   * Serve the last stored version, with the ops that the op log has after it, as they are at opening. Neither locks nor
+   * changes the directory; loading and applying are then errors.
    */
   readOnly?: boolean;
   /** Bytes of op log since the last checkpoint at which the next one is made. Default 64 MiB, more for a large index. */
   checkpointLogBytes?: number;
-  /** Run the engine on the caller's thread instead of one of its own. */
   /**
    * Drop ops that a later one of the same batch makes void before they go to the op log, where there are many; it changes
    * nothing else. Default true; false keeps every batch in the log as it was sent.
    */
   dedup?: boolean;
+  /** Run the engine on the caller's thread instead of one of its own. */
   inProcess?: boolean;
   /** Receives what was mended or skipped while opening, such as a corrupt snapshot file. Default: process.emitWarning. */
   onWarning?: (message: string) => void;
@@ -63,8 +64,10 @@ export interface IndexStats {
   fields: Record<string, FieldStats>;
   /** The op log; null in memory and when reading only. */
   log: OpLogStats | null;
-  /** Up to here the op log is applied and visible; null without one. */
+  /** Up to here the op log is applied and visible; null in memory. */
   position: LogPosition | null;
+  /** How far each source has come by the `meta` of its applied batches; with a directory it outlives the process. */
+  sources: SourcePosition[];
   /** Versions made of applied ops since the index was opened. */
   checkpoints: number;
   memory: {

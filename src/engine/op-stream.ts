@@ -12,10 +12,12 @@ import { BitloomError } from '../errors.ts';
 import type { BaseVersion } from '../index/base-version.ts';
 import { DeltaVersion, type VersionChanges } from '../index/delta-version.ts';
 import type { LogPosition } from '../log/log-position.ts';
+import type { LogRecord } from '../log/log-reader.ts';
 import { CoalescerSink } from '../ops/coalescer-sink.ts';
 import type { OpBatch } from '../ops/op.ts';
 import { decodeBatch } from '../ops/op-codec.ts';
 import { processBatch } from '../ops/processor.ts';
+import { type SourcePosition, SourceTable } from '../ops/source-table.ts';
 import type { Journal } from './journal.ts';
 
 /** What a base is made of: an older one and the changes up to a mark. */
@@ -31,6 +33,8 @@ export interface StreamMark {
   /** Batches applied up to there, since the index was opened. */
   readonly batchCount: number;
   readonly bytes: number;
+  /** Where the sources are there. */
+  readonly sources: readonly SourcePosition[];
 }
 
 /** A version on its way to take the place of the one there is. */
@@ -54,6 +58,7 @@ export class OpStream {
   #sink: CoalescerSink;
   /** Everything up to here is applied. */
   #position: LogPosition;
+  readonly #sources: SourceTable;
   #batchCount = 0;
   #bytes = 0;
   /** Up to here the base has everything. */
@@ -63,7 +68,14 @@ export class OpStream {
   #turnStartMs = 0;
   #failure: BitloomError | null = null;
 
-  constructor(journal: Journal, base: BaseVersion, position: LogPosition) {
+  /** @param sources where the sources are at `position`, up to which the base has everything */
+  constructor(
+    journal: Journal,
+    base: BaseVersion,
+    position: LogPosition,
+    sources: readonly SourcePosition[] = [],
+  ) {
+    this.#sources = new SourceTable(sources);
     this.#journal = journal;
     this.#version = new DeltaVersion(base);
     this.#sink = new CoalescerSink(this.#version);
@@ -85,21 +97,31 @@ export class OpStream {
     return this.#baseMark;
   }
 
+  get sources(): SourcePosition[] {
+    return this.#sources.list();
+  }
+
   /** Bytes of the batches that the base does not have. */
   get bytesSinceBase(): number {
     return this.#bytes - this.#baseMark.bytes;
   }
 
   mark(): StreamMark {
-    return { position: this.#position, batchCount: this.#batchCount, bytes: this.#bytes };
+    return {
+      position: this.#position,
+      batchCount: this.#batchCount,
+      bytes: this.#bytes,
+      sources: this.sources,
+    };
   }
 
   /**
-   * Applies what the journal has after the base. To be called once, before anything else.
+   * Applies the records after the base: those of the journal, or of a log that somebody else writes. To be called once,
+   * before anything else.
    * @throws BitloomError those of the journal and of `decodeBatch`.
    */
-  async replay(): Promise<void> {
-    for await (const { position, payload } of this.#journal.read(this.#position)) {
+  async replay(records: AsyncIterable<LogRecord> = this.#journal.read(this.#position)): Promise<void> {
+    for await (const { position, payload } of records) {
       this.#apply(decodeBatch(payload, this.#version.definition), position, payload.length);
     }
   }
@@ -211,6 +233,7 @@ export class OpStream {
       });
       throw this.#failure;
     }
+    this.#sources.applied(batch.meta);
     this.#position = position;
     this.#batchCount++;
     this.#bytes += bytes;

@@ -104,7 +104,7 @@ export const SyncLagSchema = Type.Object({
       maxId: nullable(count('newest position in the source')),
       lagRows: nullable(count('rows yet to come')),
       entities: count('accepted since the server started'),
-      appliedAt: Type.String({ description: 'ISO 8601' }),
+      appliedAt: nullable(Type.String({ description: 'ISO 8601; null: nothing since the server started' })),
     }),
   ),
 });

@@ -147,6 +147,7 @@ export class Service {
     try {
       const stats = await index.stats();
       this.#learn(stats);
+      this.sources.restore(stats.sources);
       const registry = await openDumpRegistry({
         directory: directory ?? null,
         lastLoad: stats.lastLoad,

@@ -1,42 +1,43 @@
 /**
- * How far each source of ops has come, as its own batches say. Only batches that were accepted count, and what a batch
- * leaves unsaid stays as it was.
+ * How far each source of ops has come, and what this server has had from it. Where the sources were before it started,
+ * the index knows; only batches that were accepted count.
  */
 
-import { SOURCE_CHARACTERS_MAX, SOURCES_TRACKED_MAX } from '../limits.ts';
 import type { BatchMeta } from '../ops/op.ts';
+import { type SourcePosition, SourceTable, UNTRACKED_SOURCE } from '../ops/source-table.ts';
 import type { SourceProgress } from './wire.ts';
 
-/** Under which batches without a source count, and sources beyond the limits. */
-const UNTRACKED_SOURCE = '';
+interface Received {
+  readonly entities: number;
+  readonly appliedAt: string;
+}
 
 export class SourceProgressTable {
-  readonly #sources = new Map<string, SourceProgress>();
+  #table = new SourceTable();
+  readonly #received = new Map<string, Received>();
+
+  /** To be called before the first batch. */
+  restore(positions: readonly SourcePosition[]): void {
+    this.#table = new SourceTable(positions);
+  }
 
   /** Takes an applied batch into account, and says under which name. */
   applied(meta: BatchMeta | null, entities: number): string {
-    const isTracked = meta !== null && this.#isTracked(meta.source);
-    const source = isTracked ? meta.source : UNTRACKED_SOURCE;
-    const said: Partial<BatchMeta> = isTracked ? meta : {};
-    const before = this.#sources.get(source);
-    this.#sources.set(source, {
-      source,
-      cursor: said.cursor ?? before?.cursor ?? null,
-      maxId: said.maxId ?? before?.maxId ?? null,
-      lagRows: said.lagRows ?? before?.lagRows ?? null,
-      entities: (before?.entities ?? 0) + entities,
-      appliedAt: new Date().toISOString(),
-    });
+    const source = this.#table.applied(meta);
+    const before = this.#received.get(source)?.entities ?? 0;
+    this.#received.set(source, { entities: before + entities, appliedAt: new Date().toISOString() });
     return source;
   }
 
-  /** In the order in which they came. */
+  /** In the order in which they came; last what has no source. */
   list(): SourceProgress[] {
-    return [...this.#sources.values()];
-  }
-
-  #isTracked(source: string): boolean {
-    if (source === UNTRACKED_SOURCE || source.length > SOURCE_CHARACTERS_MAX) return false;
-    return this.#sources.has(source) || this.#sources.size < SOURCES_TRACKED_MAX;
+    const sources: SourcePosition[] = this.#table.list();
+    if (this.#received.has(UNTRACKED_SOURCE)) {
+      sources.push({ source: UNTRACKED_SOURCE, cursor: null, maxId: null, lagRows: null });
+    }
+    return sources.map((position) => {
+      const { entities, appliedAt } = this.#received.get(position.source) ?? { entities: 0, appliedAt: null };
+      return { ...position, entities, appliedAt };
+    });
   }
 }

@@ -3,6 +3,7 @@ import type { ErrorPlace } from '../errors.ts';
 import type { DumpEntry } from '../load/dump-registry.ts';
 import type { LoadMode, LoadProgress } from '../load/options.ts';
 import type { RefusedEntity } from '../ops/parse-batch.ts';
+import type { SourcePosition } from '../ops/source-table.ts';
 
 /** The body of every answer that is not a success. */
 export interface ErrorBody {
@@ -18,19 +19,12 @@ export interface AppliedBatch {
   position: number | null;
 }
 
-/** How far a source has come, as its batches say. */
-export interface SourceProgress {
-  /** Empty for batches without a source. */
-  readonly source: string;
-  /** Position in the source up to which everything is applied; null while no batch has said. */
-  readonly cursor: number | null;
-  /** Newest position in the source when its last batch was made. */
-  readonly maxId: number | null;
-  readonly lagRows: number | null;
+/** How far a source has come, as its batches say; the name is empty for batches without a source. */
+export interface SourceProgress extends SourcePosition {
   /** Entities accepted since the server started. */
   readonly entities: number;
-  /** When its last batch was applied, ISO 8601. */
-  readonly appliedAt: string;
+  /** When its last batch was applied, ISO 8601; null: none since the server started. */
+  readonly appliedAt: string | null;
 }
 
 /** The body of PUT /v1/dumps/:name. */

@@ -104,7 +104,8 @@ test.each([
         };
         const model = new NaiveOps(definition);
         let index = await open(options);
-        for (const { batches, ending, where } of steps) {
+        for (const { batches: given, isRedelivered, ending, where } of steps) {
+          const batches = isRedelivered ? [...given, ...given] : given;
           const applied = batches.map((ops) => index.apply({ ops }));
           for (const ops of batches) model.apply(ops);
           for (const { refused } of await Promise.all(applied)) expect(refused).toEqual([]);
@@ -124,7 +125,6 @@ test.each([
   Math.max(60_000, STREAMS * 1000),
 );
 
-const ROW_FIELDS = ['level', 'kind', 'flag', 'score', 'seenAt'];
 test.each([true, false])(
   'what a batch says twice goes to the log once with dedup, in process: %j',
   async (inProcess) => {
@@ -170,6 +170,7 @@ test('a batch of no more than how far its source is counts and is kept; one that
   expect((await reader.stats()).sources).toEqual(sources);
 });
 
+const ROW_FIELDS = ['level', 'kind', 'flag', 'score', 'seenAt'];
 const rowsFile = temporary.write('rows.csv', '1,10,video,t,-5,100\n2,20,image,f,7,200\n3,30,,,,\n');
 /** The same as ops. */
 const ROWS: Entity[] = [
