@@ -247,9 +247,10 @@ export class Transaction {
   }
 
   async #takeVersion(): Promise<number> {
-    if (this.#version !== undefined) return this.#version;
-    const { version } = await this.#read((asOf) => this.#reader.get([], asOf));
-    return version;
+    while (this.#version === undefined) {
+      await (this.#firstRead ?? this.#readFirst((asOf) => this.#reader.get([], asOf)));
+    }
+    return this.#version;
   }
 
   /** The first read decides the version; others wait for it, and when it fails one of them is the first. */
