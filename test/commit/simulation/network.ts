@@ -46,6 +46,9 @@ export const NO_FAULTS: Faults = {
   freezeMs: 0,
 };
 
+/** A statement that takes longer may make a request miss its deadline. */
+const SLOW_MS = 20;
+
 interface Listener {
   readonly process: Process;
   readonly onPayload: (payload: string) => void;
@@ -59,6 +62,8 @@ export class Network {
   readonly world: World;
   readonly database: DatabaseDouble;
   readonly #listeners = new Map<string, Set<Listener>>();
+  /** When the last of the slow statements ends. */
+  slowUntilMs = 0;
   /** Only these excuse an unknown result. */
   readonly #faultsByProcess = new Map<Process, number>();
 
@@ -118,10 +123,17 @@ export class Network {
     return this.#listenersOf(process).length;
   }
 
-  /** The server is gone for a while, and with it every connection and the queue. */
-  crashDatabase(durationMs: number, processes: readonly Process[]): void {
-    this.world.note(() => `database down for ${durationMs}`);
-    this.database.crash();
+  /** Every statement of the process fails for a while. */
+  partition(process: Process, durationMs: number): void {
+    this.world.note(() => `${process.name} is cut off for ${durationMs}`);
+    process.cutOffUntilMs = this.world.nowMs + durationMs;
+    this.cutListeners(process, durationMs);
+  }
+
+  /** The server is gone for a while, and with it every connection; after a crash also the queue. */
+  stopDatabase(durationMs: number, isCrash: boolean, processes: readonly Process[]): void {
+    this.world.note(() => `database ${isCrash ? 'crashes and is' : 'is'} down for ${durationMs}`);
+    if (isCrash) this.database.crash();
     this.database.isDown = true;
     for (const process of processes) this.cutListeners(process, durationMs + this.world.between(0, 50));
     this.world.schedule(durationMs, null, () => {
@@ -157,7 +169,9 @@ export class Network {
       const step = this.#disturb(process, name);
       if (step === 'crashed') return;
       if (step !== undefined) beforeMs += step;
-      if (fails || losesAnswer || beforeMs + afterMs > 20) this.#countFault(process);
+      const totalMs = beforeMs + afterMs;
+      if (totalMs > SLOW_MS) this.slowUntilMs = Math.max(this.slowUntilMs, world.nowMs + totalMs);
+      if (fails || losesAnswer || totalMs > SLOW_MS) this.#countFault(process);
       const answer = (act: () => void, what: string) =>
         world.schedule(afterMs, process, () => {
           world.note(() => `${process.name} ${name} answered ${what}`);
@@ -166,7 +180,7 @@ export class Network {
       const refuse = (message: string) =>
         answer(() => reject(new CommitError('DATABASE_UNREACHABLE', `${name}: ${message}`)), message);
       world.schedule(beforeMs, null, () => {
-        if (database.isDown) {
+        if (database.isDown || process.cutOffUntilMs > world.nowMs) {
           this.#countFault(process);
           refuse('down');
           return;

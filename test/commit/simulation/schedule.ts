@@ -40,20 +40,23 @@ const CLIENTS_PER_NODE_MAX = 3;
 const CALM_MS_MAX = 30_000;
 const ANSWER_SLACK_MS = 400;
 
-const TIMINGS: CommitTimings = {
-  leaseMs: 500,
-  renewMs: 100,
-  electionRetryMs: 100,
-  doorbellPollMs: 25,
-  backstopMs: 50,
-  withdrawGraceMs: 250,
-  historyWindowMs: 600,
-  outcomeRetentionMs: 4000,
-  pruneMs: 100,
-  versionPollMs: 200,
-  retryDelayMsMin: 5,
-  retryDelayMsMax: 100,
-};
+/** A tenth of the real ones or less; the windows so short that transactions outlive them. */
+function drawTimings(world: World): CommitTimings {
+  return {
+    leaseMs: 500,
+    renewMs: 100,
+    electionRetryMs: 100,
+    doorbellPollMs: 25,
+    backstopMs: 50,
+    withdrawGraceMs: world.pick([20, 250]),
+    historyWindowMs: world.pick([50, 600]),
+    outcomeRetentionMs: 4000,
+    pruneMs: world.pick([20, 100]),
+    versionPollMs: 200,
+    retryDelayMsMin: 5,
+    retryDelayMsMax: 100,
+  };
+}
 
 interface Node {
   readonly process: Process;
@@ -64,13 +67,17 @@ interface Node {
   isLeaving: boolean;
 }
 
-export async function runSchedule(seed: number, mutant: Mutant = {}, isTraced = false): Promise<RunReport> {
-  const run = new Run(seed, mutant, isTraced);
-  return await run.run();
+export async function runSchedule(
+  seed: number,
+  createMutant: () => Mutant = () => ({}),
+  isTraced = false,
+): Promise<RunReport> {
+  return await new Run(seed, createMutant(), isTraced).run();
 }
 
 class Run {
   readonly #world: World;
+  readonly #timings: CommitTimings;
   readonly #checker: Checker;
   readonly #database: DatabaseDouble;
   readonly #network: Network;
@@ -85,7 +92,8 @@ class Run {
     const databaseTimeMs = () => world.nowMs + DATABASE_ORIGIN_MS;
     this.#world = world;
     this.#mutant = mutant;
-    this.#checker = new Checker(() => world.nowMs, databaseTimeMs, TIMINGS);
+    this.#timings = drawTimings(world);
+    this.#checker = new Checker(() => world.nowMs, databaseTimeMs, this.#timings);
     this.#database = new DatabaseDouble(databaseTimeMs, this.#checker);
     mutant.database?.(this.#database);
     this.#network = new Network(world, this.#database, drawFaults(world));
@@ -121,8 +129,12 @@ class Run {
 
   #isIdle(): boolean {
     const isIdle = ({ openClients, process, isLeaving }: Node) =>
-      openClients === 0 && !isLeaving && process.frozenUntilMs <= this.#world.nowMs;
-    return this.#nodes.length > 0 && this.#nodes.every(isIdle);
+      openClients === 0 &&
+      !isLeaving &&
+      process.cutOffUntilMs <= this.#world.nowMs &&
+      process.frozenUntilMs <= this.#world.nowMs;
+    const isHealthy = !this.#database.isDown && this.#network.slowUntilMs <= this.#world.nowMs;
+    return isHealthy && this.#nodes.length > 0 && this.#nodes.every(isIdle);
   }
 
   /** What remains of the run once the clients have ended: the last checks, and the end of every node. */
@@ -141,7 +153,7 @@ class Run {
   /** Once there has been time for an election, a commit succeeds at the first attempt, from every node. */
   async #probe(): Promise<void> {
     const world = this.#world;
-    const { leaseMs, electionRetryMs } = TIMINGS;
+    const { leaseMs, electionRetryMs } = this.#timings;
     await world.run(world.nowMs + leaseMs + 2 * electionRetryMs + 100, () => false);
     let open = this.#nodes.length;
     for (const { store, process } of this.#nodes) {
@@ -175,7 +187,7 @@ class Run {
     const store = new CommitStore({
       storage: this.#mutant.storage?.(storage, this.#database) ?? storage,
       clock: world.clockOf(process),
-      timings: TIMINGS,
+      timings: this.#timings,
       random: () => world.random.fraction(),
       identity,
       tools: this.#mutant.tools?.(tools, this.#database) ?? tools,
@@ -208,7 +220,7 @@ class Run {
     const world = this.#world;
     for (let i = 0; i < transactionCount; i++) {
       await world.sleep(world.between(0, world.chance(0.3) ? 600 : 20), process);
-      const timeoutMs = world.chance(0.3) ? world.between(20, 300) : 2000;
+      const timeoutMs = world.chance(0.4) ? world.between(5, 200) : 2000;
       const faultsBefore = this.#network.faultCount(process);
       const { frozenMs } = process;
       const startedAtMs = world.nowMs;
@@ -221,7 +233,7 @@ class Run {
         this.#checker.fail('I7', `${process.name} was told unknown while nothing was wrong`);
       }
       const elapsedMs = world.nowMs - startedAtMs - (process.frozenMs - frozenMs);
-      if (elapsedMs > timeoutMs + TIMINGS.withdrawGraceMs + ANSWER_SLACK_MS) {
+      if (elapsedMs > timeoutMs + this.#timings.withdrawGraceMs + ANSWER_SLACK_MS) {
         this.#checker.fail(
           'L1',
           `${process.name} waited ${elapsedMs} ms for an answer with a timeout of ${timeoutMs} ms`,
@@ -254,13 +266,13 @@ class Run {
     if (faults.loseNotification > 0) {
       anyNode(({ process }) => this.#network.cutListeners(process, world.between(1, 300)));
     }
-    if (faults.fail > 0 && world.chance(0.5)) {
-      at(() =>
-        this.#network.crashDatabase(
-          world.between(1, 200),
-          this.#nodes.map(({ process }) => process),
-        ),
-      );
+    const downMs = () => world.between(1, world.pick([50, 300, 1500]));
+    if (faults.fail > 0) {
+      if (world.chance(0.5)) anyNode(({ process }) => this.#network.partition(process, downMs()));
+      if (world.chance(0.5)) {
+        const processes = () => this.#nodes.map(({ process }) => process);
+        at(() => this.#network.stopDatabase(downMs(), world.chance(0.5), processes()));
+      }
     }
     if (world.chance(0.2)) anyNode((node) => world.schedule(0, node.process, () => void this.#leave(node)));
   }
@@ -293,8 +305,8 @@ function drawFaults(world: World): Faults {
     loseNotification: some(0.6),
     repeatNotification: some(0.3),
     notificationMs: world.pick([1, 5, 100]),
-    crash: some(0.02),
-    freeze: some(0.02),
+    crash: some(0.03),
+    freeze: some(0.03),
     freezeMs: world.pick([100, 700, 1500]),
   };
 }

@@ -44,6 +44,8 @@ const KINDS: readonly Kind[] = [
 ];
 const READ_ONLY_KINDS: ReadonlySet<Kind> = new Set(['read-list', 'read-accounts', 'read-log']);
 
+const ABORTED = new Error('the client does not want it any more');
+
 /** A client lives in the process of its node and ends with it. */
 export class Client {
   readonly #name: string;
@@ -80,9 +82,13 @@ export class Client {
     const world = this.#world;
     const kind = world.pick(KINDS);
     const retryLimit = world.chance(0.2) ? world.between(0, 2) : 100;
-    const pauseMs = world.chance(0.2) ? world.between(0, 300) : 0;
+    const pauseMs = world.chance(0.2) ? world.between(0, 400) : 0;
     const acknowledgedBefore = this.#checker.acknowledgedVersion;
     const seed = world.random.next();
+    const abort = new AbortController();
+    const cancelAbort = world.chance(0.1)
+      ? world.schedule(world.between(0, 100), this.#process, () => abort.abort(ABORTED))
+      : () => {};
     let attempt: Attempt | undefined;
     try {
       const { version } = await this.#store.transact(
@@ -94,19 +100,25 @@ export class Client {
           if (attempt.reads.length > 0) attempt.readVersion = await transaction.readVersion();
           if (pauseMs > 0) await world.sleep(pauseMs, this.#process);
         },
-        { timeoutMs, retryLimit },
+        { timeoutMs, retryLimit, signal: abort.signal },
       );
       this.#world.note(() => `${attempt?.token} committed at ${version}`);
       if (attempt !== undefined) this.#checker.onAnswer(attempt, 'committed', version);
       return false;
     } catch (error) {
       this.#world.note(() => `${attempt?.token ?? this.#name} failed: ${String(error)}`);
+      if (error === ABORTED) {
+        if (attempt !== undefined) this.#checker.onAnswer(attempt, 'failed', 0);
+        return false;
+      }
       if (!(error instanceof CommitError)) throw error;
       if (!EXPECTED_CODES.has(error.code))
         this.#checker.fail('I19', `${kind} ends with ${error.code}: ${error.message}`);
       const isUnknown = error.code === 'COMMIT_UNKNOWN_RESULT';
       if (attempt !== undefined) this.#checker.onAnswer(attempt, isUnknown ? 'unknown' : 'failed', 0);
       return isUnknown;
+    } finally {
+      cancelAbort();
     }
   }
 

@@ -10,6 +10,7 @@ export class Process {
   readonly name: string;
   isCrashed = false;
   frozenUntilMs = 0;
+  cutOffUntilMs = 0;
   /** In total, up to the end of the last freeze. */
   frozenMs = 0;
   /** Its monotonic clock has an origin of its own. */
