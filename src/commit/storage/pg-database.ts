@@ -179,6 +179,8 @@ class PgDatabase implements Database {
     });
     // An idle session was lost; the pool has dropped it.
     pool.on('error', () => {});
+    // One in use was lost between its answer and its release, when no statement is there to fail; the pool sees to that.
+    pool.on('connect', (client) => client.on('error', () => {}));
     return pool;
   }
 
