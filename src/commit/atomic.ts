@@ -1,7 +1,7 @@
 /**
  * What atomic operations make of a value, exactly as FoundationDB does (fdbclient/Atomic.h, API version 510 and later).
  * Numbers are unsigned, little-endian and as wide as the operand: the existing value is cut off or extended with zeros.
- * An absent value and an empty one differ only where said. Results may be one of the inputs; none is written to.
+ * Where nothing is there, the result is the operand. Results may be one of the inputs; none is written to.
  */
 import { compareBytes, equalBytes } from './byte-order.ts';
 import { VALUE_BYTES_MAX } from './commit-limits.ts';
@@ -23,13 +23,13 @@ export function applyAtomic(
   if (existing === undefined) return atomic === 'COMPARE_AND_CLEAR' ? undefined : operand;
   switch (atomic) {
     case 'ADD':
-      return existing.length === 0 ? operand : add(existing, operand);
+      return add(existing, operand);
     case 'BIT_AND':
       return and(existing, operand);
     case 'BIT_OR':
-      return existing.length === 0 ? operand : or(existing, operand);
+      return or(existing, operand);
     case 'BIT_XOR':
-      return existing.length === 0 ? operand : xor(existing, operand);
+      return xor(existing, operand);
     case 'MAX':
       return compareNumbers(existing, operand) > 0 ? resized(existing, operand.length) : operand;
     case 'MIN':

@@ -19,9 +19,6 @@ export const TRANSACTION_BYTES_MAX = 10_000_000;
  */
 export const REQUEST_BYTES_MAX = 2 * TRANSACTION_BYTES_MAX;
 
-/** Bytes of a commit id: 8 random ones of the node's process, then a counter. */
-export const COMMIT_ID_BYTES = 16;
-
 /** Requests of a leader's batch; the rest waits for the next one. */
 export const CLAIM_COUNT_MAX = 512;
 

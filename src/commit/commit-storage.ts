@@ -36,7 +36,7 @@ export interface Lease {
 export type Verdict = 'committed' | 'conflict' | 'too_old' | 'expired' | 'withdrawn' | 'rejected';
 
 export interface Outcome {
-  /** Commit id, COMMIT_ID_BYTES bytes, minted by the client. */
+  /** Commit id, 16 bytes, minted by the client: 8 random ones of its process, then a counter. */
   readonly id: Uint8Array;
   readonly verdict: Verdict;
   /** The commit version of `committed`; of other verdicts the durable version they were decided at. */
@@ -164,7 +164,10 @@ export interface CommitStorage {
    * Raises the floors under `epoch`, then deletes what lies below them: overwritten values no read may ask for any more
    * (`readableVersion`), outcomes and commit records (`outcomeVersion`). Floors never go down.
    */
-  prune(epoch: number, floors: { readonly readableVersion: number; readonly outcomeVersion: number }): Promise<void>;
+  prune(
+    epoch: number,
+    floors: { readonly readableVersion: number; readonly outcomeVersion: number },
+  ): Promise<void>;
 
   tail(afterVersion: number, limit: number): Promise<Tail>;
 
@@ -175,7 +178,11 @@ export interface CommitStorage {
    * connection was lost and is back.
    * @returns a function that ends it.
    */
-  listen(channel: Channel, onPayload: (payload: string) => void, onGap: () => void): Promise<() => Promise<void>>;
+  listen(
+    channel: Channel,
+    onPayload: (payload: string) => void,
+    onGap: () => void,
+  ): Promise<() => Promise<void>>;
 
   close(): Promise<void>;
 }

@@ -206,6 +206,24 @@ describe('bytes that may be anything', () => {
     expect(codeOf(() => decodeRequest(message(1, 0xfe, 0xff, 0xff, 0xff, 0x0f, 0)))).toBe('COMMIT_REJECTED');
   });
 
+  test('numbers that cannot be meant are refused', () => {
+    const above = Object.assign(new Uint8Array(encodeRequest(EMPTY)), { 10: 0x20 });
+    expect(() => decodeRequest(above)).toThrow(
+      expect.objectContaining({ message: expect.stringContaining('read version is above 2^53') }),
+    );
+    const header = encodeRequest(EMPTY).subarray(0, 17);
+    // Its low 32 bits would be a count of 0.
+    const wide = Buffer.concat([header, Uint8Array.of(0x80, 0x80, 0x80, 0x80, 0x10, 0, 0)]);
+    expect(() => decodeRequest(wide)).toThrow(
+      expect.objectContaining({ message: expect.stringContaining('longer than 32 bits') }),
+    );
+  });
+
+  test('the end of a single key is its key and a zero', () => {
+    expect(plain(decodeRanges(Buffer.from('0101036b00', 'hex')))).toEqual([{ begin: '6b', end: '6b00' }]);
+    expect(codeOf(() => decodeRanges(Buffer.from('0101036b01', 'hex')))).toBe('COMMIT_REJECTED');
+  });
+
   test('what this version does not know is named', () => {
     const payload = encodeRequest({ ...EMPTY, operations: [{ type: 'clear', key: Buffer.from('k') }] });
     const other = (at: number, value: number) => Object.assign(new Uint8Array(payload), { [at]: value });

@@ -138,6 +138,19 @@ describe('reading', () => {
   });
 });
 
+test('a versionstamped key makes unreadable what it may become: versions after the one that was read', async () => {
+  const { transaction } = open();
+  const stampedWith = (version: number) => Buffer.from(`p\0\0\0\0\0\0\0${String.fromCharCode(version)}\0\0`);
+  await transaction.readVersion();
+  transaction.atomic('SET_VERSIONSTAMPED_KEY', template(bytes('p'), bytes('')), bytes('v'));
+  const unreadable = expect.objectContaining({ code: 'ACCESSED_UNREADABLE' });
+  expect(await transaction.get(stampedWith(77))).toBeUndefined();
+  await expect(transaction.get(stampedWith(78))).rejects.toThrow(unreadable);
+  await expect(transaction.get(Buffer.from([0x70, ...Array(10).fill(0xff)]))).rejects.toThrow(unreadable);
+  expect(await transaction.get(Buffer.from([0x70, ...Array(10).fill(0xff), 0]))).toBeUndefined();
+  expect(await transaction.get(bytes('q'))).toBeUndefined();
+});
+
 test('bytes are copied on the way in and on the way out', async () => {
   const { transaction } = open();
   const [key, value, limit] = [bytes('k'), bytes('value'), bytes('m')];
