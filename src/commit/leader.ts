@@ -38,7 +38,9 @@ export type BatchEnd = 'idle' | 'more' | 'fenced';
 
 /** The database refused what it was given, or took too long over it; nothing was changed. */
 const REFUSED_SQLSTATE = /^(22...|23...|54...|57014)$/;
+const DATA_EXCEPTION_SQLSTATE = '22000';
 const TIMEOUT_SQLSTATE = '57014';
+const REASON_LENGTH_MAX = 1000;
 /** A request that takes too long by itself may have met a slow moment; it is tried so often. */
 const TIMEOUTS_MAX = 3;
 
@@ -81,15 +83,12 @@ export class Leader {
 
   async #decide(claim: Claim): Promise<ApplyResult | 'refused'> {
     const { tools } = this.#options;
-    const { resolved, version, notAfterMs } = await this.#timed('resolve', () =>
-      tools.resolve({
-        requests: claim.requests,
-        databaseTimeMs: claim.databaseTimeMs,
-        previousVersion: this.#durableVersion,
-        history: this.history,
-      }),
-    );
+    const { requests, databaseTimeMs } = claim;
+    const [previousVersion, history] = [this.#durableVersion, this.history];
     try {
+      const { resolved, version, notAfterMs } = this.#compute('resolve', () =>
+        tools.resolve({ requests, databaseTimeMs, previousVersion, history }),
+      );
       const writes = await this.#fold(resolved);
       const result = await this.#apply(claim, resolved.map(outcomeOf), { version, notAfterMs, ...writes });
       if (result === 'applied') {
@@ -112,7 +111,7 @@ export class Leader {
     const keys = baseKeys(winners);
     const values = keys.length === 0 ? [] : await this.#timed('base', () => storage.readBase(keys));
     const base = new Map(keys.map((key, i) => [bytesToLatin1(key), values[i]]));
-    return await this.#timed('fold', () => foldWinners(winners, (key) => base.get(bytesToLatin1(key))));
+    return this.#compute('fold', () => foldWinners(winners, (key) => base.get(bytesToLatin1(key))));
   }
 
   async #apply(
@@ -145,7 +144,7 @@ export class Leader {
     if (requests.length > 1) return 'refused';
     if (sqlstate === TIMEOUT_SQLSTATE && ++this.#timeouts < TIMEOUTS_MAX) return 'refused';
     const version = this.#durableVersion;
-    const reason = `COMMIT_REJECTED: ${error instanceof Error ? error.message : String(error)}`;
+    const reason = `COMMIT_REJECTED: ${messageOf(error)}`;
     return await this.#apply(claim, [{ id: requests[0].id, verdict: 'rejected', version, reason }], {
       version,
       notAfterMs: Number.MAX_SAFE_INTEGER,
@@ -153,12 +152,26 @@ export class Leader {
     });
   }
 
-  async #timed<Value>(phase: Phase, act: () => Value | Promise<Value>): Promise<Value> {
+  async #timed<Value>(phase: Phase, act: () => Promise<Value>): Promise<Value> {
     const { clock, meter } = this.#options;
     const startedAtMs = clock.nowMs();
     const value = await act();
     meter.time(phase, clock.nowMs() - startedAtMs);
     return value;
+  }
+
+  /** What goes wrong in memory is the fault of a request, as what the database refuses. */
+  #compute<Value>(phase: Phase, act: () => Value): Value {
+    const { clock, meter } = this.#options;
+    const startedAtMs = clock.nowMs();
+    try {
+      return act();
+    } catch (cause) {
+      const details = { sqlstate: DATA_EXCEPTION_SQLSTATE };
+      throw new CommitError('COMMIT_REJECTED', messageOf(cause), { details, cause });
+    } finally {
+      meter.time(phase, clock.nowMs() - startedAtMs);
+    }
   }
 }
 
@@ -166,6 +179,12 @@ type FoldedWrites = Pick<AppliedBatch, 'clearedRanges' | 'deletes' | 'upserts'>;
 type VersionedWrites = FoldedWrites & Pick<AppliedBatch, 'version' | 'notAfterMs'>;
 
 const NO_WRITES: FoldedWrites = { clearedRanges: [], deletes: [], upserts: [] };
+
+/** As a text column takes it. */
+function messageOf(error: unknown): string {
+  const message = error instanceof Error ? error.message : String(error);
+  return message.replaceAll('\0', ' ').slice(0, REASON_LENGTH_MAX);
+}
 
 function payloadBytes(claim: Claim): number {
   return claim.requests.reduce((bytes, { payload }) => bytes + payload.length, 0);

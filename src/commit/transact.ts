@@ -2,6 +2,7 @@
  * The retry loop of a transaction. One deadline covers everything: reads, the caller's function, the commit, the pauses
  * and all attempts. A new attempt begins only after the end of the last one is known for certain.
  */
+import { setMaxListeners } from 'node:events';
 import type { Clock } from './clock.ts';
 import { CommitError } from './commit-error.ts';
 import type { CommitMeter } from './commit-meter.ts';
@@ -51,8 +52,8 @@ export async function transact(
   options: TransactOptions,
 ): Promise<TransactResult> {
   const { clock, timings, random, meter } = context;
-  const timeoutMs = options.timeoutMs ?? TIMEOUT_MS;
-  const retryLimit = options.retryLimit ?? RETRY_LIMIT;
+  const { timeoutMs = TIMEOUT_MS, retryLimit = RETRY_LIMIT } = options;
+  checkOptions(timeoutMs, retryLimit, timings);
   const budget = new Budget(clock, clock.nowMs() + timeoutMs, context.closing, options.signal);
   try {
     for (let attempt = 1; ; attempt++) {
@@ -118,8 +119,11 @@ class Budget {
     this.#user = user;
     this.signal = this.#abort.signal;
     for (const signal of [closing, user]) {
-      signal?.addEventListener('abort', this.#onAbort);
-      if (signal?.aborted) this.#onAbort();
+      if (signal === undefined) continue;
+      // Any number of transactions may share one, and each of them takes its listener away again.
+      setMaxListeners(0, signal);
+      signal.addEventListener('abort', this.#onAbort);
+      if (signal.aborted) this.#onAbort();
     }
   }
 
@@ -208,6 +212,23 @@ class Budget {
       cause: this.lastError,
     });
   }
+}
+
+/**
+ * A request must expire long before its outcome is forgotten: a copy of it that comes late would be committed again, and
+ * a withdrawal at its deadline could not find out.
+ */
+function checkOptions(timeoutMs: number, retryLimit: number, { outcomeRetentionMs }: CommitTimings): void {
+  const timeoutMsMax = outcomeRetentionMs / 2;
+  if (!(timeoutMs > 0 && timeoutMs <= timeoutMsMax)) {
+    throw new CommitError('OPTION_INVALID', `${timeoutMs} ms cannot be the time of a transaction`, {
+      hint: `timeoutMs: more than 0, at most ${timeoutMsMax}`,
+    });
+  }
+  if (retryLimit >= 0) return;
+  throw new CommitError('OPTION_INVALID', `${retryLimit} cannot be the retries of a transaction`, {
+    hint: 'retryLimit: attempts after the first one, 0 or more',
+  });
 }
 
 function exhausted(attempts: number, cause: CommitError): CommitError {

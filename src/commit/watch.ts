@@ -9,6 +9,7 @@ import { CommitError } from './commit-error.ts';
 import type { CommitStorage, KeyRange, Tail } from './commit-storage.ts';
 import type { CommitTimings } from './commit-timings.ts';
 import type { NodeHub } from './node-hub.ts';
+import { checkRange } from './operation.ts';
 import { decodeRanges } from './range-codec.ts';
 import { Wakeup } from './wakeup.ts';
 
@@ -45,6 +46,7 @@ export class WatchHub {
 
   /** Versions of commits that wrote into [begin, end): ascending, each once. Ends with the store. */
   watch(begin: Uint8Array, end: Uint8Array, { after, signal }: WatchOptions): AsyncIterableIterator<number> {
+    checkRange(begin, end);
     const onAbort = () => watch.end();
     const onEnd = () => {
       this.#watches.delete(watch);

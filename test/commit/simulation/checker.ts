@@ -8,7 +8,7 @@ import type { CommitTimings } from '../../../src/commit/commit-timings.ts';
 import type { Operation } from '../../../src/commit/operation.ts';
 import { decodeRanges } from '../../../src/commit/range-codec.ts';
 import { type CommitRequest, decodeRequest } from '../../../src/commit/request-codec.ts';
-import type { DatabaseObserver } from './database-double.ts';
+import { type DatabaseObserver, POISON } from './database-double.ts';
 import { applyNaively, type NaiveStore, scanNaively, writtenNaively } from './naive-store.ts';
 
 /** One run of a transaction's function, and what became of it. */
@@ -198,6 +198,8 @@ export class Checker implements DatabaseObserver {
     const isBlind = readRanges.length === 0;
     if (verdict === 'expired') {
       if (expiresAtMs > this.#databaseTimeMs()) this.fail('L1', `${token} expires before its time`);
+    } else if (verdict === 'rejected') {
+      if (!isPoison(operations)) this.fail('I19', `${token} is rejected`);
     } else if (isBlind) this.fail('I16', `${token} reads nothing and ends as ${verdict}`);
     else if (verdict === 'conflict') {
       if (this.#conflictOf(readRanges, readVersion) === undefined)
@@ -245,6 +247,12 @@ export class Checker implements DatabaseObserver {
       );
     }
   }
+}
+
+function isPoison(operations: readonly Operation[]): boolean {
+  return operations.some(
+    (operation) => operation.type === 'set' && operation.key[0] === POISON.charCodeAt(0),
+  );
 }
 
 function tokenOf(operations: readonly Operation[]): string {

@@ -16,6 +16,9 @@ import type {
   Tail,
 } from '../../../src/commit/commit-storage.ts';
 
+/** A key that begins so cannot be stored. */
+export const POISON = 'x';
+
 /** Told of what has just been done. */
 export interface DatabaseObserver {
   onEnqueued(request: QueuedRequest): void;
@@ -44,7 +47,7 @@ export class DatabaseDouble {
   isDown = false;
   readonly queue = new Map<string, QueuedRequest & { readonly enqueuedAtMs: number }>();
   readonly outcomes = new Map<string, StoredOutcome>();
-  /** Every payload that ever was in the queue, by id. */
+  /** The payload that was last put into the queue under each id. */
   readonly payloads = new Map<string, Uint8Array>();
   readonly #cells = new Map<string, Cell>();
   readonly #timeMs: () => number;
@@ -101,8 +104,9 @@ export class DatabaseDouble {
     for (const request of requests) {
       const id = bytesToHex(request.id);
       this.#observer.onEnqueued(request);
+      if (this.queue.has(id)) continue;
       this.payloads.set(id, request.payload);
-      if (!this.queue.has(id)) this.queue.set(id, { ...request, enqueuedAtMs: this.#timeMs() });
+      this.queue.set(id, { ...request, enqueuedAtMs: this.#timeMs() });
     }
     return { databaseTimeMs: this.#timeMs() };
   }
@@ -175,6 +179,10 @@ export class DatabaseDouble {
   apply(batch: AppliedBatch): ApplyResult {
     if (batch.epoch !== this.epoch || batch.previousVersion !== this.durableVersion) return 'fenced';
     if (batch.outcomes.some(({ id }) => this.outcomes.has(bytesToHex(id)))) return 'decided';
+    if (batch.upserts.some(({ key }) => key[0] === POISON.charCodeAt(0))) {
+      const details = { sqlstate: '22021' };
+      throw new CommitError('STATEMENT_FAILED', 'the database does not take this key', { details });
+    }
     const hasWinners = batch.outcomes.some(({ verdict }) => verdict === 'committed');
     if (hasWinners && this.#timeMs() > batch.notAfterMs) return 'decided';
     this.applyUnchecked(batch);

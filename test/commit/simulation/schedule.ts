@@ -50,7 +50,7 @@ function drawTimings(world: World): CommitTimings {
     backstopMs: 50,
     withdrawGraceMs: world.pick([20, 250]),
     historyWindowMs: world.pick([50, 600]),
-    outcomeRetentionMs: 4000,
+    outcomeRetentionMs: world.pick([700, 4000]),
     pruneMs: world.pick([20, 100]),
     versionPollMs: 200,
     retryDelayMsMin: 5,
@@ -153,11 +153,12 @@ class Run {
   /** Once there has been time for an election, a commit succeeds at the first attempt, from every node. */
   async #probe(): Promise<void> {
     const world = this.#world;
-    const { leaseMs, electionRetryMs } = this.#timings;
+    const { leaseMs, electionRetryMs, outcomeRetentionMs } = this.#timings;
     await world.run(world.nowMs + leaseMs + 2 * electionRetryMs + 100, () => false);
     let open = this.#nodes.length;
     for (const { store, process } of this.#nodes) {
-      void new Client(`p${process.name}`, world, this.#checker, store, process).probe().then(() => open--);
+      const client = new Client(`p${process.name}`, world, this.#checker, store, process);
+      void client.probe(outcomeRetentionMs / 2).then(() => open--);
     }
     const isDone = await world.run(world.nowMs + 200, () => open === 0);
     if (!isDone) this.#checker.fail('L3', `${open} nodes cannot commit after the time of an election`);
@@ -220,7 +221,9 @@ class Run {
     const world = this.#world;
     for (let i = 0; i < transactionCount; i++) {
       await world.sleep(world.between(0, world.chance(0.3) ? 600 : 20), process);
-      const timeoutMs = world.chance(0.4) ? world.between(5, 200) : 2000;
+      const timeoutMs = world.chance(0.4)
+        ? world.between(5, 200)
+        : Math.min(2000, this.#timings.outcomeRetentionMs / 2);
       const faultsBefore = this.#network.faultCount(process);
       const { frozenMs } = process;
       const startedAtMs = world.nowMs;

@@ -8,6 +8,7 @@ import { CommitError } from '../../../src/commit/commit-error.ts';
 import type { CommitStore } from '../../../src/commit/commit-store.ts';
 import type { Transaction } from '../../../src/commit/transaction.ts';
 import { type Attempt, type Checker, MARKER } from './checker.ts';
+import { POISON } from './database-double.ts';
 import type { Process, World } from './world.ts';
 
 const LIST_COUNT = 2;
@@ -22,6 +23,7 @@ type Kind =
   | 'transfer'
   | 'log'
   | 'set'
+  | 'poison'
   | 'clear-range'
   | 'read-list'
   | 'read-accounts'
@@ -64,11 +66,12 @@ export class Client {
   }
 
   /** A blind write that must succeed at once. */
-  async probe(): Promise<void> {
+  async probe(timeoutMs: number): Promise<void> {
     const attempt = this.#begin('set', this.#checker.acknowledgedVersion);
     try {
-      const { attempts, version } = await this.#store.transact((transaction) =>
-        act('set', transaction, attempt, 0),
+      const { attempts, version } = await this.#store.transact(
+        (transaction) => act('set', transaction, attempt, 0),
+        { timeoutMs },
       );
       this.#checker.onAnswer(attempt, 'committed', version);
       if (attempts > 1) this.#checker.fail('L3', `${attempt.token} took ${attempts} attempts`);
@@ -80,7 +83,7 @@ export class Client {
   /** Runs one transaction and tells the checker how it ended. @returns whether that is unknown. */
   async transact(timeoutMs: number): Promise<boolean> {
     const world = this.#world;
-    const kind = world.pick(KINDS);
+    const kind = world.chance(0.02) ? 'poison' : world.pick(KINDS);
     const retryLimit = world.chance(0.2) ? world.between(0, 2) : 100;
     const pauseMs = world.chance(0.2) ? world.between(0, 400) : 0;
     const acknowledgedBefore = this.#checker.acknowledgedVersion;
@@ -112,7 +115,7 @@ export class Client {
         return false;
       }
       if (!(error instanceof CommitError)) throw error;
-      if (!EXPECTED_CODES.has(error.code))
+      if (!EXPECTED_CODES.has(error.code) && (kind !== 'poison' || error.code !== 'COMMIT_REJECTED'))
         this.#checker.fail('I19', `${kind} ends with ${error.code}: ${error.message}`);
       const isUnknown = error.code === 'COMMIT_UNKNOWN_RESULT';
       if (attempt !== undefined) this.#checker.onAnswer(attempt, isUnknown ? 'unknown' : 'failed', 0);
@@ -179,6 +182,9 @@ async function act(kind: Kind, transaction: Transaction, attempt: Attempt, seed:
       break;
     case 'set':
       transaction.set(bytes(`b${seed % BLIND_COUNT}`), bytes(token));
+      break;
+    case 'poison':
+      transaction.set(bytes(POISON), bytes(token));
       break;
     case 'clear-range':
       transaction.clearRange(bytes(`b${seed % BLIND_COUNT}`), bytes('c'));
