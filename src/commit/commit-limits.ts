@@ -41,3 +41,9 @@ export const RANGE_PAGE_BYTES_MAX = 64 * 1024;
 
 /** Pairs of a page of a range read. */
 export const RANGE_PAGE_PAIRS_MAX = 10_000;
+
+/** Statements with first reads of transactions under way at a time; further reads gather and share the next one. */
+export const READ_GROUPS_IN_FLIGHT_MAX = 2;
+
+/** Keys in one of these statements, so that no answer grows beyond some megabytes of usual values; more form another. */
+export const READ_GROUP_KEYS_MAX = 256;

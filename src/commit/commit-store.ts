@@ -13,6 +13,7 @@ import { COMMIT_TIMINGS, type CommitTimings } from './commit-timings.ts';
 import { ConflictHistory } from './conflict-history.ts';
 import { DatabaseTime } from './database-time.ts';
 import { Follower } from './follower.ts';
+import { GroupedReads } from './grouped-reads.ts';
 import type { LeaderTools } from './leader.ts';
 import { NodeHub } from './node-hub.ts';
 import { resolveBatch } from './resolve.ts';
@@ -73,6 +74,7 @@ const IDENTITY_BYTES = 8;
 export class CommitStore {
   readonly meter = new CommitMeter();
   readonly #storage: CommitStorage;
+  readonly #reads: GroupedReads;
   readonly #clock: Clock;
   readonly #timings: CommitTimings;
   readonly #random: () => number;
@@ -97,6 +99,7 @@ export class CommitStore {
       createHistory: (floor) => new ConflictHistory(floor),
     };
     this.#storage = storage;
+    this.#reads = new GroupedReads(storage);
     this.#clock = clock;
     this.#timings = timings;
     this.#random = random;
@@ -142,7 +145,7 @@ export class CommitStore {
     if (this.#closed !== null) throw new CommitError('STORE_CLOSED', 'the commit store is closed');
     const running = transact(
       {
-        reader: this.#storage,
+        reader: this.#reads,
         follower: this.#follower,
         hub: this.#hub,
         clock: this.#clock,
