@@ -30,7 +30,7 @@ export interface FoldedBatch {
 interface Change {
   readonly key: Uint8Array;
   value: Uint8Array | undefined;
-  /** When it was made. */
+  /** A place in the order since which no clear came before the last change. */
   order: number;
   /** False while the value is still what the base has. */
   isChange: boolean;
@@ -129,7 +129,6 @@ class Fold {
       }
       // An operation that keeps the value keeps also whether it has to be written.
       if (change.value === existing) return;
-      change.order = this.#order;
       change.isChange = true;
     }
   }

@@ -214,6 +214,56 @@ test('a step function equals the last assignment to each key, and lists its part
   );
 });
 
+test('a step function of many blocks equals a number for each key', () => {
+  const KEYS = 8000;
+  const keyOf = (number: number) => bytesToLatin1(numberKey(number));
+  fc.assert(
+    fc.property(fc.integer(), (seed) => {
+      const random = mulberry(seed);
+      const below = (count: number) => Math.floor(random() * count);
+      const steps = new StepFunction();
+      const naive = new Array<number>(KEYS + 1).fill(0);
+      const assign = (from: number, length: number, value: number) => {
+        const to = Math.min(from + length, KEYS);
+        steps.assign(keyOf(from), keyOf(to), value);
+        naive.fill(value, from, to);
+      };
+      const check = () => {
+        expect(steps.boundaryCount).toBe(naive.filter((value, at) => value !== (naive[at - 1] ?? 0)).length);
+        for (let count = 0; count < 200; count++) {
+          const from = below(KEYS);
+          const to = Math.min(KEYS, from + below(count % 2 === 0 ? 10 : 2000));
+          const threshold = below(8);
+          expect(steps.valueAt(keyOf(from))).toBe(naive[from]);
+          const isAbove = naive.slice(from, to).some((value) => value > threshold);
+          expect(steps.isAbove(keyOf(from), keyOf(to), threshold)).toBe(isAbove);
+        }
+      };
+      for (let round = 0; round < 4; round++) {
+        // Few high values, so that the bounds of blocks differ.
+        for (let count = 0; count < 2500; count++) assign(below(KEYS), 1 + below(3), below(4));
+        for (let count = 0; count < 3; count++) {
+          const high = below(KEYS - 3);
+          assign(high, 3, 4 + below(4));
+          // A wide part from another block on, with its end inside of the high one.
+          const from = Math.max(0, high - 900);
+          if (count > 0) assign(from, high + 1 - from, below(3));
+        }
+        for (let count = 0; count < 3; count++) assign(below(KEYS), below(1500), below(3));
+        check();
+        const threshold = round + 1;
+        const boundariesMax = below(1000);
+        const enough = steps.valueLeaving(boundariesMax);
+        steps.zeroThrough(threshold);
+        for (let at = 0; at < KEYS; at++) if (naive[at] <= threshold) naive[at] = 0;
+        if (enough <= threshold) expect(steps.boundaryCount).toBeLessThanOrEqual(boundariesMax);
+        check();
+      }
+    }),
+    { numRuns: 10 },
+  );
+});
+
 /** The keys, and those right after them. */
 function probes(keys: readonly Uint8Array[]): string[] {
   return keys.flatMap((key) => [bytesToLatin1(key), `${bytesToLatin1(key)}\0`]);

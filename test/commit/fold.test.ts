@@ -155,7 +155,7 @@ test('stamped operations of one transaction share its stamp, and their templates
 
 test('many appends to one key, with others between, equal appending one by one', () => {
   const list: Operation[] = [];
-  for (let count = 0; count < 3000; count++) {
+  for (let count = 0; count < 3100; count++) {
     const operand = Buffer.alloc(count % 70, count);
     list.push({ type: 'atomic', atomic: 'APPEND_IF_FITS', key, operand });
     if (count % 500 === 499) list.push(add, { type: 'set', key, value: operand });

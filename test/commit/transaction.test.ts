@@ -110,6 +110,17 @@ describe('reading', () => {
     expect([found, reader.calls]).toEqual([['b', 'b', 'c'], [['c', 'd']]]);
   });
 
+  test('a limit is read at once although some pairs are hidden by writes', async () => {
+    const { reader, transaction } = open();
+    transaction.clear(bytes('a'));
+    transaction.clear(bytes('b'));
+    const found: string[] = [];
+    for await (const { key } of transaction.getRange(bytes('a'), bytes('z'), { limit: 2 })) {
+      found.push(bytesToLatin1(key));
+    }
+    expect([found, reader.calls]).toEqual([['c', 'd'], [['a', 'z']]]);
+  });
+
   test('deleting what a range read hands out, while it goes on', async () => {
     const { transaction } = open(2);
     const found: string[] = [];
