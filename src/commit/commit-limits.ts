@@ -42,8 +42,14 @@ export const RANGE_PAGE_BYTES_MAX = 64 * 1024;
 /** Pairs of a page of a range read. */
 export const RANGE_PAGE_PAIRS_MAX = 10_000;
 
-/** Statements with first reads of transactions under way at a time; further reads gather and share the next one. */
-export const READ_GROUPS_IN_FLIGHT_MAX = 2;
+/**
+ * Milliseconds that first reads of transactions wait for the one statement under way, to share the next one; then they
+ * stop waiting, so that one slow answer holds nobody up.
+ */
+export const READ_GROUP_PATIENCE_MS = 20;
+
+/** Statements with first reads under way at a time, the slow ones included; less than a node's sessions for reads. */
+export const READ_GROUPS_IN_FLIGHT_MAX = 4;
 
 /** Keys in one of these statements, so that no answer grows beyond some megabytes of usual values; more form another. */
 export const READ_GROUP_KEYS_MAX = 256;

@@ -99,7 +99,7 @@ export class CommitStore {
       createHistory: (floor) => new ConflictHistory(floor),
     };
     this.#storage = storage;
-    this.#reads = new GroupedReads(storage);
+    this.#reads = new GroupedReads(storage, clock);
     this.#clock = clock;
     this.#timings = timings;
     this.#random = random;

@@ -1,8 +1,9 @@
 /**
  * First reads of all transactions of a node. Each takes the latest version there is when it arrives at the database, so
- * those that wait while statements are under way share the next one, and with it the snapshot.
+ * those that wait while a statement is under way share the next one, and with it the snapshot.
  */
-import { READ_GROUP_KEYS_MAX, READ_GROUPS_IN_FLIGHT_MAX } from './commit-limits.ts';
+import type { Clock } from './clock.ts';
+import { READ_GROUP_KEYS_MAX, READ_GROUP_PATIENCE_MS, READ_GROUPS_IN_FLIGHT_MAX } from './commit-limits.ts';
 import type { CommitStorage, KeyRange } from './commit-storage.ts';
 import type { TransactionReader } from './transaction.ts';
 
@@ -16,11 +17,15 @@ interface WaitingRead {
 
 export class GroupedReads implements TransactionReader {
   readonly #storage: TransactionReader;
+  readonly #clock: Clock;
   readonly #waiting: WaitingRead[] = [];
   #inFlight = 0;
+  /** Of those in flight, the ones that nobody waits for any more. */
+  #slow = 0;
 
-  constructor(storage: TransactionReader) {
+  constructor(storage: TransactionReader, clock: Clock) {
     this.#storage = storage;
+    this.#clock = clock;
   }
 
   get(keys: readonly Uint8Array[], asOf: number | undefined): Promise<Values> {
@@ -39,14 +44,23 @@ export class GroupedReads implements TransactionReader {
     return this.#storage.getRange(range, options, asOf);
   }
 
+  /** One statement at a time makes the largest groups: with two, each carries half and costs nearly the same. */
   #send(): void {
-    while (this.#waiting.length > 0 && this.#inFlight < READ_GROUPS_IN_FLIGHT_MAX) {
-      this.#inFlight++;
-      void this.#read(this.#takeGroup()).finally(() => {
-        this.#inFlight--;
-        this.#send();
-      });
-    }
+    if (this.#waiting.length === 0 || this.#inFlight > this.#slow) return;
+    if (this.#inFlight === READ_GROUPS_IN_FLIGHT_MAX) return;
+    this.#inFlight++;
+    let isSlow = false;
+    const cancel = this.#clock.after(READ_GROUP_PATIENCE_MS, () => {
+      isSlow = true;
+      this.#slow++;
+      this.#send();
+    });
+    void this.#read(this.#takeGroup()).finally(() => {
+      cancel();
+      if (isSlow) this.#slow--;
+      this.#inFlight--;
+      this.#send();
+    });
   }
 
   /** At least one read, and as many more as fit a statement. */

@@ -1,10 +1,12 @@
 /** First reads of many transactions share statements; each gets its own values and the version of its statement. */
 import { expect, test } from 'vitest';
+import type { Clock } from '../../src/commit/clock.ts';
 import { READ_GROUP_KEYS_MAX, READ_GROUPS_IN_FLIGHT_MAX } from '../../src/commit/commit-limits.ts';
 import { GroupedReads } from '../../src/commit/grouped-reads.ts';
 import type { TransactionReader } from '../../src/commit/transaction.ts';
 
 const key = (name: string) => Buffer.from(name);
+const settled = () => new Promise((resolve) => setImmediate(resolve));
 
 /** A storage whose answers come when the test lets them: the value of a key is the key, the version the statement. */
 class HeldStorage implements TransactionReader {
@@ -28,68 +30,93 @@ class HeldStorage implements TransactionReader {
   }
 }
 
-test('reads that wait share the next statement and its version', async () => {
-  const storage = new HeldStorage();
-  const reads = new GroupedReads(storage);
-  const first = Array.from({ length: READ_GROUPS_IN_FLIGHT_MAX }, (_, at) =>
-    reads.get([key(`f${at}`)], undefined),
-  );
-  const later = [reads.get([key('a'), key('b')], undefined), reads.get([key('a')], undefined)];
-  expect(storage.statements).toHaveLength(READ_GROUPS_IN_FLIGHT_MAX);
+/** Timers run when the test says that time has passed. */
+class HeldClock implements Clock {
+  readonly #timers = new Set<() => void>();
 
-  storage.statements[0].answer();
-  expect(await first[0]).toEqual({ version: 1, values: [key('f0')] });
-  await Promise.resolve();
-  expect(storage.statements).toHaveLength(READ_GROUPS_IN_FLIGHT_MAX + 1);
-  const shared = storage.statements[READ_GROUPS_IN_FLIGHT_MAX];
-  expect(shared.keys).toEqual(['a', 'b', 'a']);
-  shared.answer();
-  const version = READ_GROUPS_IN_FLIGHT_MAX + 1;
-  expect(await later[0]).toEqual({ version, values: [key('a'), key('b')] });
-  expect(await later[1]).toEqual({ version, values: [key('a')] });
+  nowMs(): number {
+    return 0;
+  }
+
+  after(_delayMs: number, action: () => void): () => void {
+    this.#timers.add(action);
+    return () => void this.#timers.delete(action);
+  }
+
+  pass(): void {
+    const due = [...this.#timers];
+    this.#timers.clear();
+    for (const action of due) action();
+  }
+}
+
+function open() {
+  const [storage, clock] = [new HeldStorage(), new HeldClock()];
+  return { storage, clock, statements: storage.statements, reads: new GroupedReads(storage, clock) };
+}
+
+test('reads that wait share the next statement and its version', async () => {
+  const { statements, reads } = open();
+  const first = reads.get([key('f')], undefined);
+  const later = [reads.get([key('a'), key('b')], undefined), reads.get([key('a')], undefined)];
+  expect(statements.map(({ keys }) => keys)).toEqual([['f']]);
+
+  statements[0].answer();
+  expect(await first).toEqual({ version: 1, values: [key('f')] });
+  await settled();
+  expect(statements.map(({ keys }) => keys)).toEqual([['f'], ['a', 'b', 'a']]);
+  statements[1].answer();
+  expect(await later[0]).toEqual({ version: 2, values: [key('a'), key('b')] });
+  expect(await later[1]).toEqual({ version: 2, values: [key('a')] });
 });
 
-test('a read never joins a statement that is already under way', () => {
-  const storage = new HeldStorage();
-  const reads = new GroupedReads(storage);
-  for (let read = 0; read < READ_GROUPS_IN_FLIGHT_MAX + 1; read++) void reads.get([key('k')], undefined);
-  for (const { keys } of storage.statements) expect(keys).toEqual(['k']);
+test('reads do not wait for a slow answer, up to a bound of statements', async () => {
+  const { statements, clock, reads } = open();
+  const results = [];
+  for (let read = 1; read <= READ_GROUPS_IN_FLIGHT_MAX + 1; read++) {
+    results.push(reads.get([key(`k${read}`)], undefined));
+    expect(statements).toHaveLength(Math.max(1, read - 1));
+    clock.pass();
+    expect(statements).toHaveLength(Math.min(read, READ_GROUPS_IN_FLIGHT_MAX));
+  }
+  for (let at = 0; at < results.length; at++) {
+    statements[at].answer();
+    await settled();
+  }
+  const values = (await Promise.all(results)).map((each) => each.values);
+  expect(values).toEqual(results.map((_, at) => [key(`k${at + 1}`)]));
 });
 
 test('reads as of a version go by themselves', () => {
-  const storage = new HeldStorage();
-  const reads = new GroupedReads(storage);
+  const { statements, reads } = open();
   for (let read = 0; read < 10; read++) void reads.get([key('k')], read);
-  expect(storage.statements.map(({ asOf }) => asOf)).toEqual([0, 1, 2, 3, 4, 5, 6, 7, 8, 9]);
+  expect(statements.map(({ asOf }) => asOf)).toEqual([0, 1, 2, 3, 4, 5, 6, 7, 8, 9]);
 });
 
 test('a statement has a bound of keys, which one read alone may pass', async () => {
-  const storage = new HeldStorage();
-  const reads = new GroupedReads(storage);
-  for (let read = 0; read < READ_GROUPS_IN_FLIGHT_MAX; read++) void reads.get([key('k')], undefined);
+  const { statements, reads } = open();
   const many = Array.from({ length: READ_GROUP_KEYS_MAX + 1 }, () => key('m'));
-  const results = [
-    reads.get(many, undefined),
-    reads.get(many.slice(2), undefined),
-    reads.get([key('x')], undefined),
-  ];
-  for (let at = 0; at < READ_GROUPS_IN_FLIGHT_MAX + 2; at++) {
-    storage.statements[at].answer();
-    await new Promise((resolve) => setImmediate(resolve));
+  const results = [[key('k')], many, many.slice(2), [key('x')]].map((keys) => reads.get(keys, undefined));
+  for (let at = 0; at < 3; at++) {
+    statements[at].answer();
+    await settled();
   }
-  const sizes = storage.statements.map(({ keys }) => keys.length);
-  expect(sizes.slice(READ_GROUPS_IN_FLIGHT_MAX)).toEqual([READ_GROUP_KEYS_MAX + 1, READ_GROUP_KEYS_MAX]);
+  expect(statements.map(({ keys }) => keys.length)).toEqual([
+    1,
+    READ_GROUP_KEYS_MAX + 1,
+    READ_GROUP_KEYS_MAX,
+  ]);
   const counts = (await Promise.all(results)).map(({ values }) => values.length);
-  expect(counts).toEqual([READ_GROUP_KEYS_MAX + 1, READ_GROUP_KEYS_MAX - 1, 1]);
+  expect(counts).toEqual([1, READ_GROUP_KEYS_MAX + 1, READ_GROUP_KEYS_MAX - 1, 1]);
 });
 
 test('a failed statement fails the reads in it and no others', async () => {
-  const storage = new HeldStorage();
-  const reads = new GroupedReads(storage);
+  const { statements, reads } = open();
   const first = reads.get([key('a')], undefined);
   const second = reads.get([key('b')], undefined);
-  storage.statements[0].fail();
+  statements[0].fail();
   await expect(first).rejects.toThrow('statement 1 failed');
-  storage.statements[1].answer();
+  await settled();
+  statements[1].answer();
   expect((await second).values).toEqual([key('b')]);
 });
