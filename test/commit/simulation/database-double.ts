@@ -210,7 +210,8 @@ export class DatabaseDouble {
     this.readableVersion = Math.max(this.readableVersion, floors.readableVersion);
     this.outcomeVersion = Math.max(this.outcomeVersion, floors.outcomeVersion);
     for (const [id, { version }] of this.outcomes) {
-      if (version <= this.outcomeVersion) this.outcomes.delete(id);
+      // Not those of the floor itself: as long as that is the durable version, new ones are made.
+      if (version < this.outcomeVersion) this.outcomes.delete(id);
     }
     this.#observer.onPruned(floors.readableVersion, floors.outcomeVersion);
   }

@@ -16,10 +16,16 @@ import { type BatchToResolve, recordWinners, resolveBatch } from '../../../src/c
 import type { DatabaseDouble } from './database-double.ts';
 import type { Mutant } from './schedule.ts';
 
-export const MUTANTS: Readonly<Record<string, () => Mutant>> = {
+interface KnownMutant extends Mutant {
+  /** The invariant that must be seen violated. */
+  readonly violates: string;
+}
+
+export const MUTANTS: Readonly<Record<string, () => KnownMutant>> = {
   'the floor of a term is the highest version handed out, to losers too': () => {
     let handedOut = 0;
     return {
+      violates: 'L4',
       tools: () => ({
         resolve: (batch) => {
           handedOut = Math.max(handedOut, batch.previousVersion) + batch.requests.length;
@@ -33,6 +39,7 @@ export const MUTANTS: Readonly<Record<string, () => Mutant>> = {
   'a newer epoch is taken for the end of a request that has no outcome': () => {
     const epochs = new Map<string, number>();
     return {
+      violates: 'I6',
       storage: (storage, database) => ({
         ...storage,
         enqueue: (requests, ring) => {
@@ -55,6 +62,8 @@ export const MUTANTS: Readonly<Record<string, () => Mutant>> = {
   },
 
   'the history forgets old writes and keeps its floor': () => ({
+    violates: 'I4',
+    timings: { historyWindowMs: 50, pruneMs: 20 },
     tools: () => ({
       resolve: resolveBatch,
       createHistory: (floor) => new ForgetfulHistory(floor) as unknown as ConflictHistory,
@@ -62,11 +71,13 @@ export const MUTANTS: Readonly<Record<string, () => Mutant>> = {
   }),
 
   'two copies of a request in one batch are both applied': () => ({
-    ...withCopies(),
+    violates: 'I8',
+    storage: copyClaims,
     tools: (tools) => ({ ...tools, resolve: resolveEachCopy }),
   }),
 
   'replies are sent before the batch is applied': () => ({
+    violates: 'I5',
     storage: (storage) => ({
       ...storage,
       apply: async (batch) => {
@@ -77,6 +88,7 @@ export const MUTANTS: Readonly<Record<string, () => Mutant>> = {
   }),
 
   'a withdrawal is not recorded': () => ({
+    violates: 'I6',
     database: (database) => {
       database.withdraw = (requests) => {
         const recorded = new Map(
@@ -93,6 +105,8 @@ export const MUTANTS: Readonly<Record<string, () => Mutant>> = {
   }),
 
   'apply does not look at the epoch': () => ({
+    violates: 'I11',
+    faults: { slow: 0.08, slowMs: 1200 },
     database: (database) => {
       database.apply = (batch) => {
         if (batch.previousVersion !== database.durableVersion) return 'fenced';
@@ -104,6 +118,8 @@ export const MUTANTS: Readonly<Record<string, () => Mutant>> = {
   }),
 
   'apply looks at neither the epoch nor the durable version': () => ({
+    violates: 'I11',
+    faults: { slow: 0.08, slowMs: 1200 },
     database: (database) => {
       database.apply = (batch) => {
         if (isDecided(database, batch)) return 'decided';
@@ -114,6 +130,7 @@ export const MUTANTS: Readonly<Record<string, () => Mutant>> = {
   }),
 
   'apply does not look for recorded outcomes': () => ({
+    violates: 'I6',
     database: (database) => {
       database.apply = (batch) => {
         if (batch.epoch !== database.epoch || batch.previousVersion !== database.durableVersion)
@@ -126,6 +143,8 @@ export const MUTANTS: Readonly<Record<string, () => Mutant>> = {
   }),
 
   'apply does not look at the expiry': () => ({
+    violates: 'I7',
+    faults: { slow: 0.08, slowMs: 1200 },
     database: (database) => {
       const { apply } = database;
       database.apply = (batch) => apply.call(database, { ...batch, notAfterMs: Number.MAX_SAFE_INTEGER });
@@ -137,10 +156,12 @@ export const MUTANTS: Readonly<Record<string, () => Mutant>> = {
   }),
 
   'requests of one batch are not checked against each other': () => ({
+    violates: 'I4',
     tools: (tools) => ({ ...tools, resolve: resolveApart }),
   }),
 
   'the writes of a batch stay in the history when it is not applied': () => ({
+    violates: 'L4',
     tools: (tools) => ({
       ...tools,
       resolve: (batch) => {
@@ -152,16 +173,18 @@ export const MUTANTS: Readonly<Record<string, () => Mutant>> = {
   }),
 
   'a new term begins with the history of an older one': () => {
-    let kept: ConflictHistory | undefined;
     return {
-      tools: () => ({
-        resolve: resolveBatch,
-        createHistory: (floor) => (kept ??= new ConflictHistory(floor)),
-      }),
+      violates: 'I4',
+      faults: { freeze: 0.06, freezeMs: 1500, loseAnswer: 0.1 },
+      tools: () => {
+        let kept: ConflictHistory | undefined;
+        return { resolve: resolveBatch, createHistory: (floor) => (kept ??= new ConflictHistory(floor)) };
+      },
     };
   },
 
   'reads are of the latest version': () => ({
+    violates: 'I2',
     storage: (storage) => ({
       ...storage,
       get: async (keys, asOf) => ({ ...(await storage.get(keys, undefined)), version: asOf ?? 0 }),
@@ -173,6 +196,7 @@ export const MUTANTS: Readonly<Record<string, () => Mutant>> = {
   }),
 
   'outcomes are pruned with the values': () => ({
+    violates: 'I21',
     storage: (storage) => ({
       ...storage,
       prune: (epoch, { readableVersion }) =>
@@ -180,7 +204,23 @@ export const MUTANTS: Readonly<Record<string, () => Mutant>> = {
     }),
   }),
 
+  'pruning takes withdrawals of any age': () => ({
+    violates: 'I6',
+    faults: { slow: 0.08, slowMs: 1200 },
+    timings: { pruneMs: 20 },
+    database: (database) => {
+      const { prune } = database;
+      database.prune = (epoch, floors) => {
+        prune.call(database, epoch, floors);
+        for (const [id, { verdict }] of database.outcomes) {
+          if (verdict === 'withdrawn') database.outcomes.delete(id);
+        }
+      };
+    },
+  }),
+
   'a new leader gets the epoch of the last one': () => ({
+    violates: 'I11',
     database: (database) => {
       const { acquireLease } = database;
       database.acquireLease = (leader, leaseMs) => {
@@ -192,6 +232,7 @@ export const MUTANTS: Readonly<Record<string, () => Mutant>> = {
   }),
 
   'a tail leaves out a commit': () => ({
+    violates: 'watch',
     database: (database) => {
       const { tail } = database;
       database.tail = (afterVersion, limit) => {
@@ -203,15 +244,13 @@ export const MUTANTS: Readonly<Record<string, () => Mutant>> = {
 };
 
 /** Queue rows that come twice, as a queue without a unique id would give them; harmless to the real resolver. */
-export function withCopies(): Mutant {
+export function copyClaims(storage: CommitStorage): CommitStorage {
   return {
-    storage: (storage: CommitStorage) => ({
-      ...storage,
-      claim: async (limits) => {
-        const claim = await storage.claim(limits);
-        return { ...claim, requests: [...claim.requests, ...claim.requests] };
-      },
-    }),
+    ...storage,
+    claim: async (limits) => {
+      const claim = await storage.claim(limits);
+      return { ...claim, requests: [...claim.requests, ...claim.requests] };
+    },
   };
 }
 

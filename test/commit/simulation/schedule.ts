@@ -17,6 +17,9 @@ import { Process, World } from './world.ts';
 
 /** A part of the protocol made faulty, to see that the checker notices. */
 export interface Mutant {
+  /** What makes its fault matter more often. */
+  readonly faults?: Partial<Faults>;
+  readonly timings?: Partial<CommitTimings>;
   readonly storage?: (storage: CommitStorage, database: DatabaseDouble) => CommitStorage;
   readonly tools?: (tools: LeaderTools, database: DatabaseDouble) => LeaderTools;
   readonly database?: (database: DatabaseDouble) => void;
@@ -92,11 +95,11 @@ class Run {
     const databaseTimeMs = () => world.nowMs + DATABASE_ORIGIN_MS;
     this.#world = world;
     this.#mutant = mutant;
-    this.#timings = drawTimings(world);
+    this.#timings = { ...drawTimings(world), ...mutant.timings };
     this.#checker = new Checker(() => world.nowMs, databaseTimeMs, this.#timings);
     this.#database = new DatabaseDouble(databaseTimeMs, this.#checker);
     mutant.database?.(this.#database);
-    this.#network = new Network(world, this.#database, drawFaults(world));
+    this.#network = new Network(world, this.#database, { ...drawFaults(world), ...mutant.faults });
     this.#network.onCrash = (process) => this.#onCrash(process);
   }
 
@@ -221,9 +224,8 @@ class Run {
     const world = this.#world;
     for (let i = 0; i < transactionCount; i++) {
       await world.sleep(world.between(0, world.chance(0.3) ? 600 : 20), process);
-      const timeoutMs = world.chance(0.4)
-        ? world.between(5, 200)
-        : Math.min(2000, this.#timings.outcomeRetentionMs / 2);
+      const drawnMs = world.chance(0.4) ? world.between(5, 200) : 2000;
+      const timeoutMs = Math.min(drawnMs, this.#timings.outcomeRetentionMs / 2);
       const faultsBefore = this.#network.faultCount(process);
       const { frozenMs } = process;
       const startedAtMs = world.nowMs;

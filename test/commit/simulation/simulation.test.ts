@@ -3,8 +3,8 @@
  * BITLOOM_COMMIT_SCHEDULES sets how many runs; BITLOOM_SEED where they begin. A run that fails prints how to repeat it.
  */
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { MUTANTS, withCopies } from './mutants.ts';
-import { type Mutant, type RunReport, runSchedule } from './schedule.ts';
+import { copyClaims, MUTANTS } from './mutants.ts';
+import { runSchedule } from './schedule.ts';
 
 const RUN_COUNT = Number(process.env.BITLOOM_COMMIT_SCHEDULES ?? 300);
 const FIRST_SEED = Number(process.env.BITLOOM_SEED ?? 1);
@@ -48,26 +48,26 @@ test('a seed gives the same run each time', async () => {
 test.each(Object.entries(MUTANTS))(
   'the checker finds: %s',
   async (_, createMutant) => {
-    const found = await findViolation(createMutant);
-    expect(found?.violations).not.toEqual([]);
-    expect(found).toBeDefined();
+    const expected = `${createMutant().violates}:`;
+    const violations: string[] = [];
+    for (
+      let seed = 1;
+      seed <= MUTANT_RUNS_MAX && !violations.some((one) => one.startsWith(expected));
+      seed++
+    ) {
+      violations.push(...(await runSchedule(seed, createMutant)).violations);
+    }
+    expect(violations).toContainEqual(expect.stringMatching(`^${expected}`));
   },
   5 * MINUTES,
 );
 
 test('copies of requests in one batch change nothing', async () => {
   for (let seed = 1; seed <= 30; seed++) {
-    expect((await runSchedule(seed, withCopies)).violations, `seed ${seed}`).toEqual([]);
+    const { violations } = await runSchedule(seed, () => ({ storage: copyClaims }));
+    expect(violations, `seed ${seed}`).toEqual([]);
   }
 });
-
-async function findViolation(createMutant: () => Mutant): Promise<RunReport | undefined> {
-  for (let seed = 1; seed <= MUTANT_RUNS_MAX; seed++) {
-    const report = await runSchedule(seed, createMutant);
-    if (report.violations.length > 0) return report;
-  }
-  return undefined;
-}
 
 /** Runs the seed again for its trace. */
 async function explain(seed: number): Promise<never> {
