@@ -38,7 +38,8 @@ export function batchesOf(entities: readonly Entity[], batchEntities: number): B
   return batches;
 }
 
-function entityOf(batch: OpBatch, entity: number): Entity {
+/** One entity of a dump's batch as it travels. */
+export function entityOf(batch: OpBatch, entity: number): Entity {
   const ops: SlotOp[] = [];
   for (let op = batch.opStarts[entity]; op < batch.opStarts[entity + 1]; op++) ops.push(opOf(batch, op));
   const slot = batch.slots[entity];
