@@ -157,9 +157,8 @@ function figuresOf({ loads, queries, ops: all, memory, others, kernels }: BenchR
       bulk.peer.ratio.ofMedians,
       ...busy.map(({ queryMs, queriesPerSecond }) => queryMs.p99 * queriesPerSecond),
       ...http.flatMap(({ queries: asked, batches }) => [
-        (asked?.requestsPerSecond ?? 1) * (asked?.ratio ?? 1),
-        (batches?.entitiesPerSecond ?? 1) * (batches?.ratio ?? 1),
-        asked?.peer.requestMs.p99 ?? batches?.peer.requestMs.p99 ?? 0,
+        asked?.requestsPerSecond ?? 1,
+        batches?.entitiesPerSecond ?? 1,
       ]),
     ]),
     ...memory.flatMap(({ peakBytes, indexBytes, loadBytes }) => [peakBytes, indexBytes, loadBytes]),
