@@ -3,6 +3,6 @@ import { fileURLToPath } from 'node:url';
 
 const COMPILED = import.meta.url.endsWith('.ts') ? '../dist/bench/' : './';
 
-export function childFile(name: 'memory-child' | 'duckdb-child' | 'server-child'): string {
+export function childFile(name: 'memory-child' | 'duckdb-child' | 'server-child' | 'commit-child'): string {
   return fileURLToPath(new URL(`${COMPILED}${name}.js`, import.meta.url));
 }

@@ -1,5 +1,6 @@
 /** A report as text: the machine, a table per part, how peers were asked, and the targets. */
 import { formatBytes, formatCount, formatDuration, formatTable } from '../src/cli/text-table.ts';
+import { formatCommit } from './commit-report.ts';
 import { describeCase, type LoadResult } from './load.ts';
 import { formatMillions, formatMs, formatRatio, formatTimes, timings } from './number-format.ts';
 import { formatOps } from './ops-report.ts';
@@ -13,6 +14,7 @@ export function formatBenchReport(report: BenchReport): string {
     formatMemory(report),
     ...report.queries.map(({ rows }) => formatQueries(report, rows)),
     ...report.ops.flatMap(({ rows, ops }) => formatOps(rows, ops)),
+    ...(report.commit === null ? [] : formatCommit(report.commit)),
     formatKernels(report),
     formatTargets(report),
   ];

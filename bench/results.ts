@@ -1,4 +1,5 @@
 /** Everything one run found out, raw samples included: what bench/results/<rows>.json holds, for the rows of the file. */
+import type { CommitResults } from './commit.ts';
 import type { KernelResult } from './kernels.ts';
 import type { LoadResult } from './load.ts';
 import type { Machine } from './machine.ts';
@@ -8,7 +9,7 @@ import type { QueryResult } from './query.ts';
 import type { Target } from './targets.ts';
 
 /** What can be measured by itself; `peers` stands for DuckDB and csv-parse beside the other parts. */
-export const BENCH_PARTS = ['kernels', 'load', 'query', 'ops', 'peers'] as const;
+export const BENCH_PARTS = ['kernels', 'load', 'query', 'ops', 'commit', 'peers'] as const;
 
 export type BenchPart = (typeof BENCH_PARTS)[number];
 
@@ -20,6 +21,8 @@ export interface BenchResults {
   readonly memory: readonly MemoryResult[];
   readonly queries: readonly { readonly rows: number; readonly queries: readonly QueryResult[] }[];
   readonly ops: readonly { readonly rows: number; readonly ops: OpsResult }[];
+  /** Of no size; null when it was not measured. */
+  readonly commit: CommitResults | null;
 }
 
 export interface OtherResult {

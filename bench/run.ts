@@ -7,6 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { BitloomError } from '../src/errors.ts';
 import { drawLoadChart } from './chart.ts';
+import { COMMIT_SETTINGS, type CommitResults, measureCommit } from './commit.ts';
 import { DuckdbProcess } from './duckdb-process.ts';
 import { type BenchDump, filesOf, prepareDump } from './dump.ts';
 import { type KernelResult, measureKernels } from './kernels.ts';
@@ -80,10 +81,19 @@ interface Measured {
   memory: MemoryResult[];
   queries: { rows: number; queries: QueryResult[] }[];
   ops: { rows: number; ops: OpsResult }[];
+  commit: CommitResults | null;
 }
 
 class BenchRun {
-  readonly results: Measured = { kernels: [], loads: [], others: [], memory: [], queries: [], ops: [] };
+  readonly results: Measured = {
+    kernels: [],
+    loads: [],
+    others: [],
+    memory: [],
+    queries: [],
+    ops: [],
+    commit: null,
+  };
   readonly #options: BenchOptions;
   readonly #directory: string;
   readonly #parts: ReadonlySet<BenchPart>;
@@ -108,6 +118,11 @@ class BenchRun {
         if (this.#parts.has('ops')) await this.#measureOps(dump);
         if (this.#parts.has('load')) await this.#measureMemory(dump);
       });
+    }
+    if (this.#parts.has('commit')) {
+      this.results.commit = await measureCommit(COMMIT_SETTINGS, this.#directory, (step) =>
+        this.#say(`commits: ${step}`),
+      );
     }
     // A second, larger file shows whether memory grows with it.
     if (this.#parts.has('load')) await this.#withDump(2 * rowsMost, (dump) => this.#measureMemory(dump));

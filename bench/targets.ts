@@ -1,4 +1,7 @@
 /** What the project sets out to reach, and what a run measured of it. A target is met or missed only at its own size. */
+import type { CommitResults } from './commit.ts';
+import type { CommitSystem } from './commit-node.ts';
+import type { WorkloadName } from './commit-workloads.ts';
 import type { LoadResult } from './load.ts';
 import { summarise } from './measure.ts';
 import type { IntakeResult } from './ops-intake.ts';
@@ -45,6 +48,7 @@ export function compareWithTargets(results: BenchResults): Target[] {
     atLeast('images to op log to accumulators, 1M rows', 'K entities/s', 500, intakeRate(results, 'log')),
     atLeast('steady state, new slots, 1M rows', 'K entities/s', 200, intakeRate(results, 'insert')),
     atLeast('steady state, changed slots, 1M rows', 'K entities/s', 200, intakeRate(results, 'update')),
+    ...commitTargets(results.commit),
   ];
 }
 
@@ -61,6 +65,24 @@ function queryTargets(cases: readonly QueryResult[]): Target[] {
     atMost(`${what}, p99 of the slowest case`, 'ms', 2, largest(cases.map((each) => each.engineMs.p99))),
     atLeast(`${what}, against DuckDB, median case`, '×', 20, medianRatio),
     atLeast(`${what}, against DuckDB, worst case`, '×', 20, smallest(ratios)),
+  ];
+}
+
+function commitTargets(commit: CommitResults | null): Target[] {
+  const rate = (workload: WorkloadName, system: CommitSystem): number | null =>
+    commit?.runs.find((run) => run.workload === workload && run.system === system && run.clients === 64)
+      ?.commitsPerSecond ?? null;
+  const [added, updated] = [rate('add', 'bitloom'), rate('add', 'plain')];
+  const ratio = added === null || updated === null ? null : added / updated;
+  return [
+    atLeast('blind commits, 64 clients', 'commits/s', 5000, rate('blind', 'bitloom')),
+    atLeast(
+      'read-modify-write over 1,000 keys, 64 clients',
+      'commits/s',
+      5000,
+      rate('modify 1,000', 'bitloom'),
+    ),
+    atLeast('ADD to one counter, 64 clients, against UPDATE', '×', 5, ratio),
   ];
 }
 

