@@ -92,17 +92,38 @@ export const AppliedSchema = Type.Object({
   position: nullable(count('for `after` of a later read; null for an index in memory')),
 });
 
+const SOURCE_POSITION = {
+  source: Type.String(),
+  cursor: nullable(count('position up to which all is applied')),
+  maxId: nullable(count('newest position in the source')),
+  lagRows: nullable(count('rows yet to come')),
+};
+
 export const StatsSchema = Type.Unsafe<unknown>(
-  Type.Object({ version: count('being served'), alive: count('slots') }, { additionalProperties: true }),
+  Type.Object(
+    {
+      version: count('being served'),
+      alive: count('slots'),
+      position: nullable(
+        Type.Object(
+          {
+            sequence: count('of the last applied batch, as `position` of POST /v1/ops'),
+            offset: count('in its segment'),
+          },
+          { description: 'up to which the op log is applied; null for an index in memory' },
+        ),
+      ),
+      sources: Type.Array(Type.Object(SOURCE_POSITION)),
+      checkpoints: count('versions made of ops since the server started'),
+    },
+    { additionalProperties: true, description: 'and definition, lastLoad, fields, log, memory' },
+  ),
 );
 
 export const SyncLagSchema = Type.Object({
   sources: Type.Array(
     Type.Object({
-      source: Type.String(),
-      cursor: nullable(count('position up to which all is applied')),
-      maxId: nullable(count('newest position in the source')),
-      lagRows: nullable(count('rows yet to come')),
+      ...SOURCE_POSITION,
       entities: count('accepted since the server started'),
       appliedAt: nullable(Type.String({ description: 'ISO 8601; null: nothing since the server started' })),
     }),

@@ -39,7 +39,16 @@ export function addStatusRoutes(server: HttpServer, service: Service): void {
     '/metrics',
     {
       config: { access: 'read' },
-      schema: { ...documented('read', 'Metrics for Prometheus'), produces: ['text/plain'] },
+      schema: {
+        ...documented('read', 'Metrics for Prometheus'),
+        response: {
+          200: {
+            description: 'The text format of Prometheus',
+            content: { 'text/plain': { schema: Type.String() } },
+          },
+          default: ErrorSchema,
+        },
+      },
     },
     async (_request, reply) => reply.type(service.metrics.contentType).send(await service.scrape()),
   );

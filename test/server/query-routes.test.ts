@@ -134,6 +134,11 @@ test('an unknown route, a method that a route has not, and a malformed path', as
   expect(await code('GET', '/v1/dumps/%ff')).toEqual([400, 'REQUEST_INVALID']);
 });
 
+interface Answered {
+  summary: string;
+  responses: Record<string, { content?: object }>;
+}
+
 test('the interface is described as OpenAPI, with the shapes of requests, answers and errors', async () => {
   const { body } = await ask(server.url, 'GET', '/openapi.json');
   expect(body.openapi).toBe('3.1.0');
@@ -147,4 +152,14 @@ test('the interface is described as OpenAPI, with the shapes of requests, answer
   expect(operation.responses['200'].content['application/json'].schema.required).toContain('total');
   expect(operation.responses.default.content['application/json'].schema.required).toEqual(['error']);
   expect(operation.security).toEqual([{ readToken: [] }]);
+  const stats = body.paths['/v1/stats'].get.responses['200'].content['application/json'].schema;
+  expect(Object.keys(stats.properties)).toEqual(['version', 'alive', 'position', 'sources', 'checkpoints']);
+  expect(body.paths['/metrics'].get.responses['200'].content).toHaveProperty(['text/plain']);
+  for (const [path, operations] of Object.entries<Record<string, Answered>>(body.paths)) {
+    for (const { responses, summary } of Object.values(operations)) {
+      expect(summary, path).not.toBe('');
+      expect(responses['200'].content, path).toBeDefined();
+      if (path !== '/openapi.json') expect(responses.default?.content, path).toBeDefined();
+    }
+  }
 });
