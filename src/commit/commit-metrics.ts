@@ -77,44 +77,46 @@ const COUNTERS: readonly Reading[] = [
 
 /** Adds the metrics of a store to a registry, once. */
 export function registerCommitMetrics(store: CommitStore, registry: Registry): void {
-  const registers = [registry];
   for (const { name, help, value } of GAUGES) {
-    new Gauge({
+    const metric = new Gauge({
       name: `bitloom_commit_${name}`,
       help,
-      registers,
+      registers: [],
       collect() {
         this.set(value(store.stats()) ?? Number.NaN);
       },
     });
+    registry.registerMetric(metric);
   }
   for (const { name, help, value } of COUNTERS) {
-    new Counter({
+    const metric = new Counter({
       name: `bitloom_commit_${name}`,
       help,
-      registers,
+      registers: [],
       collect() {
         this.reset();
         this.inc(value(store.stats()) ?? 0);
       },
     });
+    registry.registerMetric(metric);
   }
-  new Counter({
+  const requests = new Counter({
     name: 'bitloom_commit_requests_total',
     help: 'Requests that this node decided, by how',
     labelNames: ['verdict'],
-    registers,
+    registers: [],
     collect() {
       this.reset();
       for (const [verdict, count] of Object.entries(store.stats().requests)) this.inc({ verdict }, count);
     },
   });
+  registry.registerMetric(requests);
   const phaseSeconds = new Histogram({
     name: 'bitloom_commit_phase_duration_seconds',
     help: 'Time of a part of a batch',
     labelNames: ['phase'],
     buckets: LATENCY_BOUNDS_SECONDS,
-    registers,
+    registers: [registry],
   });
   store.meter.onPhase = (phase, seconds) => phaseSeconds.observe({ phase }, seconds);
 }

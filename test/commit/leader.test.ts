@@ -1,0 +1,179 @@
+/** What a batch does, and what of it can go wrong without anybody else noticing. */
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import { CommitError } from '../../src/commit/commit-error.ts';
+import type { CommitStorage } from '../../src/commit/commit-storage.ts';
+import { ConflictHistory } from '../../src/commit/conflict-history.ts';
+import { resolveBatch } from '../../src/commit/resolve.ts';
+import { bytes, Stage } from './simulation/stage.ts';
+
+let stage: Stage;
+beforeEach(() => {
+  stage = new Stage();
+});
+afterEach(() => stage.close());
+
+interface Writes {
+  set(key: Uint8Array, value: Uint8Array): void;
+  atomic(atomic: 'ADD', key: Uint8Array, operand: Uint8Array): void;
+}
+
+function setOf(key: string) {
+  return (transaction: Writes) => transaction.set(bytes(key), bytes('1'));
+}
+
+function refusal(sqlstate: string): CommitError {
+  return new CommitError('STATEMENT_FAILED', `refused with ${sqlstate}`, { details: { sqlstate } });
+}
+
+test('a batch is three statements, whatever its size: claim, base, apply', async () => {
+  const { store, statements } = await stage.addNode();
+  for (const size of [1, 30, 300]) {
+    statements.length = 0;
+    await stage.until(
+      Promise.all(
+        Array.from({ length: size }, (_, i) =>
+          store.transact((transaction) => {
+            setOf(`k${i}`)(transaction);
+            transaction.atomic('ADD', bytes(`n${i % 7}`), bytes('\x01'));
+          }),
+        ),
+      ),
+    );
+    expect(statements.filter((name) => name === 'apply' || name === 'readBase')).toEqual([
+      'readBase',
+      'apply',
+    ]);
+  }
+  expect(store.stats()).toMatchObject({ batches: 3, requests: { committed: 331 } });
+  expect(store.stats().phases.apply.count).toBe(3);
+});
+
+test.each(['22021', '23514', '54000', '57014'])(
+  'a request that the database refuses with %s is rejected alone, and the term goes on',
+  async (sqlstate) => {
+    let refusals = 0;
+    const { store } = await stage.addNode((storage) => ({
+      apply: async (batch) => {
+        if (!batch.upserts.some(({ key }) => key[0] === 120)) return await storage.apply(batch);
+        refusals++;
+        throw refusal(sqlstate);
+      },
+    }));
+    const results = await stage.until(
+      Promise.allSettled(
+        Array.from({ length: 40 }, (_, i) => store.transact(setOf(i === 23 ? 'x' : `k${i}`))),
+      ),
+    );
+    const rejected = results.filter(({ status }) => status === 'rejected');
+    expect(rejected).toMatchObject([
+      { reason: { code: 'COMMIT_REJECTED', message: `refused with ${sqlstate}`, retryable: false } },
+    ]);
+    expect(results[23]).toBe(rejected[0]);
+    expect(store.stats()).toMatchObject({ epoch: 1, requests: { committed: 39, rejected: 1 } });
+    // A half each time; and a timeout is tried some times more before it is blamed on the request.
+    expect(refusals).toBeLessThan(12);
+    expect(refusals).toBeGreaterThan(sqlstate === '57014' ? 6 : 4);
+  },
+);
+
+test('a request that took too long once is not blamed', async () => {
+  let timeouts = 2;
+  const { store } = await stage.addNode((storage) => ({
+    apply: (batch) => (timeouts-- > 0 ? Promise.reject(refusal('57014')) : storage.apply(batch)),
+  }));
+  expect(await stage.until(store.transact(setOf('a')))).toMatchObject({ version: 1, attempts: 1 });
+});
+
+test('a request over which the leader itself stumbles is rejected alone', async () => {
+  const tools = {
+    resolve: (batch: Parameters<typeof resolveBatch>[0]) => {
+      const result = resolveBatch(batch);
+      if (result.resolved.some(({ decoded }) => decoded?.operations.length === 2)) throw new Error('a bug');
+      return result;
+    },
+    createHistory: (floor: number) => new ConflictHistory(floor),
+  };
+  const { store } = await stage.addNode(undefined, { tools });
+  const culprit = store.transact((transaction) => {
+    setOf('a')(transaction);
+    setOf('b')(transaction);
+  });
+  const others = Array.from({ length: 9 }, (_, i) => store.transact(setOf(`k${i}`)));
+  await expect(stage.until(culprit)).rejects.toMatchObject({ code: 'COMMIT_REJECTED', message: 'a bug' });
+  expect(await stage.until(Promise.all(others))).toHaveLength(9);
+  expect(store.stats()).toMatchObject({ epoch: 1, terms: 1 });
+});
+
+test('a payload that is no request is rejected with what is wrong with it', async () => {
+  const { process } = await stage.addNode();
+  const id = new Uint8Array(16).fill(9);
+  const storage = stage.network.storageOf(process);
+  await stage.until(storage.enqueue([{ id, node: 'nobody', payload: new Uint8Array([99]) }], true));
+  await stage.pass(100);
+  const [outcome] = await stage.until(storage.outcomes([id]));
+  expect(outcome).toMatchObject({ verdict: 'rejected', reason: expect.stringMatching(/^COMMIT_REJECTED: /) });
+});
+
+test.each([true, false])(
+  'a batch whose answer is lost ends the term; it is committed once (took effect: %s)',
+  async (tookEffect) => {
+    let isLost = false;
+    const losing = (storage: CommitStorage): Partial<CommitStorage> => ({
+      apply: async (batch) => {
+        if (isLost || batch.outcomes.length === 0) return await storage.apply(batch);
+        isLost = true;
+        if (tookEffect) await storage.apply(batch);
+        throw new CommitError('DATABASE_UNREACHABLE', 'connection lost');
+      },
+    });
+    const { store } = await stage.addNode(losing);
+    const add = (transaction: Writes) => transaction.atomic('ADD', bytes('n'), bytes('\x01'));
+    expect(await stage.until(store.transact(add))).toMatchObject({ version: 1, attempts: 1 });
+    expect(stage.database.get([bytes('n')], undefined).values).toEqual([bytes('\x01')]);
+    expect(store.stats()).toMatchObject({ terms: 2, failedTerms: 1, epoch: 2 });
+  },
+);
+
+test('a term that keeps failing is not begun again at once, and the lease is free meanwhile', async () => {
+  const { store, statements } = await stage.addNode(() => ({
+    claim: () => Promise.reject(new CommitError('DATABASE_UNREACHABLE', 'connection lost')),
+  }));
+  statements.length = 0;
+  await stage.pass(10_000);
+  const terms = statements.filter((name) => name === 'acquireLease').length;
+  expect(terms).toBeGreaterThan(5);
+  expect(terms).toBeLessThan(40);
+  expect(stage.database.expiresAtMs).toBe(0);
+  expect(store.stats().role).toBe('follower');
+});
+
+test('a failed batch leaves nothing in the history', async () => {
+  let failures = 1;
+  const { store } = await stage.addNode((storage) => ({
+    // Once as if somebody had withdrawn a request of the batch.
+    apply: (batch) => (failures-- > 0 ? Promise.resolve('decided' as const) : storage.apply(batch)),
+  }));
+  const result = await stage.until(
+    store.transact(async (transaction) => {
+      await transaction.get(bytes('a'));
+      setOf('a')(transaction);
+    }),
+  );
+  expect(result).toMatchObject({ version: 1, attempts: 1 });
+});
+
+test('values and outcomes are pruned after their time, not before, and the history with the values', async () => {
+  const { store } = await stage.addNode();
+  const { database } = stage;
+  await stage.until(store.transact(setOf('a')));
+  await stage.pass(9000);
+  await stage.until(store.transact(setOf('b')));
+  expect([database.readableVersion, store.stats().historyFloor]).toEqual([0, 0]);
+  await stage.pass(3000);
+  expect([database.readableVersion, store.stats().historyFloor]).toEqual([1, 1]);
+  await stage.pass(280_000);
+  expect(database.outcomeVersion).toBe(0);
+  expect(database.readableVersion).toBe(2);
+  await stage.pass(30_000);
+  expect(database.outcomeVersion).toBe(2);
+});
