@@ -58,6 +58,8 @@ export class Checker implements DatabaseObserver {
   readonly #databaseTimeMs: () => number;
   readonly #timings: CommitTimings;
   readonly #committedIds = new Set<string>();
+  /** The earliest of the copies of each request. */
+  readonly #expiriesMs = new Map<string, number>();
   /** When which version became durable. */
   readonly #durableSince: { readonly atMs: number; readonly version: number }[] = [{ atMs: 0, version: 0 }];
   #epoch = 0;
@@ -74,8 +76,10 @@ export class Checker implements DatabaseObserver {
     this.violations.push(`${invariant}: ${what}`);
   }
 
-  onEnqueued({ payload }: QueuedRequest): void {
-    const { operations, writeRanges } = decodeRequest(payload);
+  onEnqueued({ id, payload }: QueuedRequest): void {
+    const { operations, writeRanges, expiresAtMs } = decodeRequest(payload);
+    const key = bytesToHex(id);
+    this.#expiriesMs.set(key, Math.min(expiresAtMs, this.#expiriesMs.get(key) ?? expiresAtMs));
     if (operations.length === 0 && writeRanges.length === 0)
       this.fail('I15', 'a read-only transaction was enqueued');
   }
@@ -100,7 +104,7 @@ export class Checker implements DatabaseObserver {
         if (outcome.version <= version) this.fail('I9', `version ${outcome.version} comes after ${version}`);
         version = outcome.version;
         this.#onCommit(id, version, payload, outcome.ranges);
-      } else this.#onRefusal(outcome.verdict, version, payload);
+      } else this.#onRefusal(id, outcome.verdict, version, payload);
     }
     if (batch.version !== version)
       this.fail('I10', `durable version ${batch.version} after commit ${version}`);
@@ -192,12 +196,13 @@ export class Checker implements DatabaseObserver {
     }
   }
 
-  #onRefusal(verdict: string, version: number, payload: Uint8Array): void {
-    const { readRanges, readVersion, operations, expiresAtMs } = decodeRequest(payload);
+  #onRefusal(id: string, verdict: string, version: number, payload: Uint8Array): void {
+    const { readRanges, readVersion, operations } = decodeRequest(payload);
     const token = tokenOf(operations);
     const isBlind = readRanges.length === 0;
     if (verdict === 'expired') {
-      if (expiresAtMs > this.#databaseTimeMs()) this.fail('L1', `${token} expires before its time`);
+      if (this.#expiriesMs.get(id)! > this.#databaseTimeMs())
+        this.fail('L1', `${token} expires before its time`);
     } else if (verdict === 'rejected') {
       if (!isPoison(operations)) this.fail('I19', `${token} is rejected`);
     } else if (isBlind) this.fail('I16', `${token} reads nothing and ends as ${verdict}`);
