@@ -9,7 +9,6 @@ const RETRYABLE_CODES: ReadonlySet<string> = new Set([
   'NOT_COMMITTED',
   'TRANSACTION_TOO_OLD',
   'THROTTLED',
-  'NO_LEADER',
   'DATABASE_UNREACHABLE',
 ]);
 
