@@ -36,10 +36,10 @@ export interface LeaderOptions {
 /** `idle`: nothing more is known to wait. `more`: look again at once. `fenced`: the term is over. */
 export type BatchEnd = 'idle' | 'more' | 'fenced';
 
-/** The database refused what it was given, or took too long over it; nothing was changed. */
-const REFUSED_SQLSTATE = /^(22...|23...|54...|57014)$/;
+/** The database refused what it was given, took too long over it, or met a lock of somebody else; nothing was changed. */
+const REFUSED_SQLSTATE = /^(22...|23...|54...|57014|55P03)$/;
 const DATA_EXCEPTION_SQLSTATE = '22000';
-const TIMEOUT_SQLSTATE = '57014';
+const TIMEOUT_SQLSTATE = /^(57014|55P03)$/;
 const REASON_LENGTH_MAX = 1000;
 /** A request that takes too long by itself may have met a slow moment; it is tried so often. */
 const TIMEOUTS_MAX = 3;
@@ -142,7 +142,7 @@ export class Leader {
     const { requests } = claim;
     this.#claimCountMax = Math.max(1, Math.floor(requests.length / 2));
     if (requests.length > 1) return 'refused';
-    if (sqlstate === TIMEOUT_SQLSTATE && ++this.#timeouts < TIMEOUTS_MAX) return 'refused';
+    if (TIMEOUT_SQLSTATE.test(sqlstate) && ++this.#timeouts < TIMEOUTS_MAX) return 'refused';
     const version = this.#durableVersion;
     const reason = `COMMIT_REJECTED: ${messageOf(error)}`;
     return await this.#apply(claim, [{ id: requests[0].id, verdict: 'rejected', version, reason }], {

@@ -21,7 +21,7 @@ export interface Takeover {
   readonly kind: Fault['kind'];
   /** From the fault to the first acknowledged commit of another epoch; of a cut, of an attempt begun after it. */
   readonly takeoverMs: number;
-  /** Attempts under way at the fault. */
+  /** Attempts under way at the fault, of which an answer came. */
   readonly inFlight: number;
   /** First attempts under way when the new epoch acknowledged its first commit. */
   readonly waiting: Rejections;
@@ -101,7 +101,7 @@ function firstAfterCut({ atNs }: Fault, attempts: readonly Attempt[]): number {
 }
 
 function isUnderWay({ invokedAtNs, answeredAtNs }: Attempt, atNs: number): boolean {
-  return invokedAtNs < atNs && (answeredAtNs === null || answeredAtNs >= atNs);
+  return invokedAtNs < atNs && answeredAtNs !== null && answeredAtNs >= atNs;
 }
 
 function rejectionsOf(attempts: readonly Attempt[]): Rejections {
