@@ -31,7 +31,7 @@ function outputOf(text: string): string {
 test('the example programs give what their comments say, one after the other', async () => {
   const directory = await mkdtemp(join(tmpdir(), 'bitloom-readme-'));
   try {
-    const [load, apply, client] = blocks('js');
+    const [load, apply, client, commit] = blocks('js');
     const [books, genres] = blocks('csv');
     await mkdir(join(directory, 'node_modules'));
     await Promise.all([
@@ -50,6 +50,7 @@ test('the example programs give what their comments say, one after the other', a
     expect(await run(apply)).toBe(
       '3 ops[3].ops[0].field: no field is named "pages" { ids: [ 5, 1, 3 ], total: 3, nextCursor: null } 2 ',
     );
+    expect(await run(commit)).toBe('green 1 ');
     await serving(join(directory, 'data'), async (url, env) => {
       expect(client).toContain('http://127.0.0.1:8080');
       expect(await run(client.replace('http://127.0.0.1:8080', url), env)).toBe(
