@@ -80,6 +80,25 @@ describe('sessions', () => {
     expect(await backendOf(database, 'leader')).not.toBe(backend);
   });
 
+  test('so may a statement whose connection breaks, or that nobody answers', async () => {
+    const proxy = await startProxy(driver().url);
+    const database = open({ url: proxy.url });
+    const mayHaveTakenEffect = { code: 'DATABASE_UNREACHABLE', details: { wasSent: true } };
+    await backendOf(database, 'leader');
+    const backend = await backendOf(database, 'enqueue');
+    const broken = expect(database.query('enqueue', 'SELECT pg_sleep(1)', [])).rejects.toMatchObject(
+      mayHaveTakenEffect,
+    );
+    await untilActive(backend);
+    proxy.freeze();
+    await expect(database.query('leader', 'SELECT 1', [])).rejects.toMatchObject(mayHaveTakenEffect);
+    await proxy.stop();
+    await broken;
+    await expect(database.query('leader', 'SELECT 1', [])).rejects.toMatchObject({
+      details: { wasSent: false },
+    });
+  });
+
   test('a server that cannot be reached has not been asked', async () => {
     const database = open({ url: 'postgres://nobody@127.0.0.1:1/none' });
     const unreachable = { code: 'DATABASE_UNREACHABLE', details: { wasSent: false } };
