@@ -101,6 +101,16 @@ test('a frozen leader wakes up to the end of its term, changes nothing and follo
   expect(stage.database.epoch).toBe(2);
 });
 
+test('a leader that finds another epoch follows it', async () => {
+  const node = await stage.addNode();
+  const { database } = stage;
+  database.expiresAtMs = 0;
+  expect(database.acquireLease('somebody', leaseMs)?.epoch).toBe(2);
+  await stage.pass(1.1 * renewMs);
+  expect(node.store.stats()).toMatchObject({ role: 'follower', failedTerms: 0 });
+  expect(database.leader).toBe('somebody');
+});
+
 test('a takeover while transactions contend rejects nobody who read what is durable', async () => {
   const first = await stage.addNode();
   const second = await stage.addNode();

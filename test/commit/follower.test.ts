@@ -2,6 +2,7 @@
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { bytesToHex } from '../../src/commit/byte-order.ts';
 import { systemClock } from '../../src/commit/clock.ts';
+import { CommitError } from '../../src/commit/commit-error.ts';
 import { WAITING_BYTES_MAX } from '../../src/commit/commit-limits.ts';
 import { CommitMeter } from '../../src/commit/commit-meter.ts';
 import type { CommitStorage, QueuedRequest } from '../../src/commit/commit-storage.ts';
@@ -11,7 +12,7 @@ import { Follower } from '../../src/commit/follower.ts';
 import { NodeHub } from '../../src/commit/node-hub.ts';
 import { bytes, Stage } from './simulation/stage.ts';
 
-const { backstopMs, leaseMs, withdrawGraceMs } = COMMIT_TIMINGS;
+const { backstopMs, doorbellPollMs, leaseMs, withdrawGraceMs } = COMMIT_TIMINGS;
 
 let stage: Stage;
 beforeEach(() => {
@@ -74,6 +75,48 @@ test('the doorbell rings for a leader elsewhere only, and replies of a leader in
   expect(sent).toContain('reply');
 });
 
+test('the bell of a leader elsewhere brings an answer long before it would look by itself', async () => {
+  await stage.addNode();
+  const follower = await stage.addNode();
+  for (let i = 0; i < 10; i++) {
+    await stage.pass(7);
+    expect(await stage.timed(follower.store.transact(setOf('a')))).toBeLessThan(doorbellPollMs / 4);
+  }
+});
+
+test('a node that led rings for its successor', async () => {
+  const rings: boolean[] = [];
+  const first = await stage.addNode((storage) => ({
+    enqueue: (requests, ring) => {
+      rings.push(ring);
+      return storage.enqueue(requests, ring);
+    },
+  }));
+  const second = await stage.addNode();
+  first.process.frozenUntilMs = stage.world.nowMs + 2 * leaseMs;
+  await stage.pass(3 * leaseMs);
+  expect(second.store.stats().role).toBe('leader');
+  await stage.until(first.store.transact(setOf('a')));
+  expect(rings).toEqual([true]);
+});
+
+test('a copy of a request that was decided is answered with what was decided', async () => {
+  const sent: string[] = [];
+  const leader = await stage.addNode((storage) => ({
+    notify: (notifications) => {
+      sent.push(...notifications.map(({ payload }) => payload));
+      return storage.notify(notifications);
+    },
+  }));
+  const storage = stage.network.storageOf(leader.process);
+  const id = new Uint8Array(16).fill(9);
+  await stage.until(storage.withdraw([{ id, bornVersion: 0 }]));
+  await stage.until(storage.enqueue([{ id, node: 'elsewhere', payload: new Uint8Array([99]) }], true));
+  await stage.pass(20);
+  expect(sent).toEqual([`${bytesToHex(id)}:withdrawn:0`]);
+  expect(stage.database.queue.size).toBe(0);
+});
+
 test('payloads that are no replies, or of others, are ignored and counted', async () => {
   await stage.addNode();
   const follower = await stage.addNode();
@@ -132,7 +175,7 @@ test('replies to others do not put the backstop off', async () => {
 
 test('after a statement failed, what may have been lost is sent again and committed once', async () => {
   await stage.addNode();
-  let failures = 3;
+  let failures = 2;
   const follower = await stage.addNode((storage) => ({
     enqueue: async (requests, ring) => {
       // Some of these reach the database, and only their answer is lost.
@@ -145,6 +188,25 @@ test('after a statement failed, what may have been lost is sent again and commit
   await stage.until(follower.store.transact((transaction) => transaction.atomic('ADD', bytes('n'), one)));
   await stage.pass(1000);
   expect(stage.database.get([bytes('n')], undefined).values).toEqual([one]);
+});
+
+test('the reason of a rejection is asked for at once', async () => {
+  await stage.addNode((storage) => ({
+    apply: (batch) => {
+      const details = { sqlstate: '22021' };
+      if (batch.upserts.length > 0) throw new CommitError('STATEMENT_FAILED', 'bad byte', { details });
+      return storage.apply(batch);
+    },
+  }));
+  const follower = await stage.addNode();
+  const elapsedMs = await stage.timed(
+    expect(follower.store.transact(setOf('a'))).rejects.toMatchObject({
+      code: 'COMMIT_REJECTED',
+      message: 'bad byte',
+    }),
+  );
+  expect(elapsedMs).toBeLessThan(backstopMs / 4);
+  expect(follower.store.stats().recoveredReplies).toBe(0);
 });
 
 test('a gap makes the node ask at once and send again what the queue has lost', async () => {

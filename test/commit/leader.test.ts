@@ -1,7 +1,9 @@
 /** What a batch does, and what of it can go wrong without anybody else noticing. */
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { CommitError } from '../../src/commit/commit-error.ts';
+import { CLAIM_COUNT_MAX } from '../../src/commit/commit-limits.ts';
 import type { CommitStorage } from '../../src/commit/commit-storage.ts';
+import { COMMIT_TIMINGS } from '../../src/commit/commit-timings.ts';
 import { ConflictHistory } from '../../src/commit/conflict-history.ts';
 import { resolveBatch } from '../../src/commit/resolve.ts';
 import { bytes, Stage } from './simulation/stage.ts';
@@ -147,12 +149,26 @@ test('a term that keeps failing is not begun again at once, and the lease is fre
   expect(store.stats().role).toBe('follower');
 });
 
+test('a queue longer than a batch is emptied without waiting for a bell', async () => {
+  const { store, process } = await stage.addNode();
+  const requests = Array.from({ length: 5 * CLAIM_COUNT_MAX }, (_, i) => {
+    const id = new Uint8Array(16);
+    new DataView(id.buffer).setUint32(0, i);
+    return { id, node: 'nobody', payload: new Uint8Array([99]) };
+  });
+  await stage.until(stage.network.storageOf(process).enqueue(requests, true));
+  await stage.pass(COMMIT_TIMINGS.doorbellPollMs);
+  expect(stage.database.queue.size).toBe(0);
+  expect(store.stats()).toMatchObject({ batches: 5, requests: { rejected: 5 * CLAIM_COUNT_MAX } });
+});
+
 test('a failed batch leaves nothing in the history', async () => {
   let failures = 1;
   const { store } = await stage.addNode((storage) => ({
     // Once as if somebody had withdrawn a request of the batch.
     apply: (batch) => (failures-- > 0 ? Promise.resolve('decided' as const) : storage.apply(batch)),
   }));
+  const startedAtMs = stage.world.nowMs;
   const result = await stage.until(
     store.transact(async (transaction) => {
       await transaction.get(bytes('a'));
@@ -160,6 +176,8 @@ test('a failed batch leaves nothing in the history', async () => {
     }),
   );
   expect(result).toMatchObject({ version: 1, attempts: 1 });
+  // It claims again at once.
+  expect(stage.world.nowMs - startedAtMs).toBeLessThan(COMMIT_TIMINGS.doorbellPollMs / 2);
 });
 
 test('values and outcomes are pruned after their time, not before, and the history with the values', async () => {

@@ -85,6 +85,17 @@ test('lost announcements delay it by a poll, and nothing is lost', async () => {
   expect(told).toEqual([1, 2]);
 });
 
+test('what was announced while the listener was away is asked for when it is back', async () => {
+  const leader = await stage.addNode();
+  const node = await stage.addNode();
+  const { told } = collect(node.store.watch(bytes(''), bytes('z')));
+  await stage.pass(versionPollMs / 4);
+  stage.network.cutListeners(node.process, 20);
+  await write(leader, 'a');
+  await stage.pass(30);
+  expect(told).toEqual([1]);
+});
+
 test('it goes on over a failover and a database that was away', async () => {
   const leader = await stage.addNode();
   const node = await stage.addNode();
@@ -146,7 +157,9 @@ test('a consumer that does not read holds no more than its buffer, and catches u
   const before = tails();
   await stage.pass(3 * versionPollMs);
   expect(tails()).toBe(before);
+  const startedAtMs = stage.world.nowMs;
   for (let version = 1; version <= COMMITS; version++) {
     expect((await stage.until(watch.next())).value).toBe(version);
   }
+  expect(stage.world.nowMs - startedAtMs).toBeLessThan(versionPollMs / 2);
 });

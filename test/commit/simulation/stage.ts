@@ -74,10 +74,10 @@ export class Stage {
     await this.world.run(untilMs, () => this.world.nowMs >= untilMs);
   }
 
-  /** How long the promise took, in virtual milliseconds, whatever it gave. */
+  /** How long the promise took, in virtual milliseconds. */
   async timed(promise: Promise<unknown>): Promise<number> {
     const startedAtMs = this.world.nowMs;
-    await this.until(promise.catch(() => {}));
+    await this.until(promise);
     return this.world.nowMs - startedAtMs;
   }
 
