@@ -12,6 +12,10 @@
  * - `apply` makes its writes, its outcomes and the new durable version visible in one step, and only under the epoch
  *   that holds the lease, on top of the durable version the leader named.
  * - The durable version grows with every applied batch and is never reused.
+ *
+ * Every call throws CommitError: DATABASE_UNREACHABLE when the database cannot be asked now, with `details.wasSent` when the
+ * call may have taken effect; STATEMENT_FAILED, with `details.sqlstate`, when the database refused the call, which changed
+ * nothing; STORE_CLOSED after close().
  */
 
 /** Half-open range of keys in memcmp order. */
@@ -55,7 +59,10 @@ export interface QueuedRequest {
 }
 
 export interface Claim {
-  /** Requests without a recorded outcome, oldest first, within the limits asked for but at least one. */
+  /**
+   * Requests without a recorded outcome, oldest first, within the limits asked for but at least one. Only when thousands of
+   * decided ones come before them there may be none: claim again.
+   */
   readonly requests: readonly QueuedRequest[];
   /** Outcomes of requests that lay in the queue although they were decided: their rows are gone now. */
   readonly decided: readonly (Outcome & { readonly node: string })[];
@@ -123,7 +130,10 @@ export interface CommitStorage {
     asOf: number | undefined,
   ): Promise<{ readonly version: number; readonly values: readonly (Uint8Array | undefined)[] }>;
 
-  /** Pairs of a range in key order (descending with `reverse`), at most `limit` and about `bytesMax` bytes, at least one. */
+  /**
+   * Pairs of a range in key order (descending with `reverse`), at most `limit` and about `bytesMax` bytes, at least one. A
+   * page may end before either; `more` alone tells that the range goes on.
+   */
   getRange(
     range: KeyRange,
     options: { readonly limit: number; readonly bytesMax: number; readonly reverse: boolean },
@@ -162,7 +172,8 @@ export interface CommitStorage {
 
   /**
    * Raises the floors under `epoch`, then deletes what lies below them: overwritten values no read may ask for any more
-   * (`readableVersion`), outcomes and commit records (`outcomeVersion`). Floors never go down.
+   * (`readableVersion`), outcomes and commit records (`outcomeVersion`). Floors never go down. Outcomes at the floor itself
+   * stay: a verdict that changed nothing carries the durable version of its moment, which may be the floor already.
    */
   prune(
     epoch: number,
@@ -171,7 +182,7 @@ export interface CommitStorage {
 
   tail(afterVersion: number, limit: number): Promise<Tail>;
 
-  /** Sends notifications; best effort, after what they tell of is durable. */
+  /** Sends notifications; best effort, after what they tell of is durable. Payloads have at most 7,999 bytes. */
   notify(notifications: readonly Notification[]): Promise<void>;
   /**
    * Calls `onPayload` for what arrives on a channel, and `onGap` whenever something may have been missed: the listening
