@@ -202,7 +202,10 @@ export class Checker implements DatabaseObserver {
     const isBlind = readRanges.length === 0;
     if (verdict === 'expired') {
       if (this.#expiriesMs.get(id)! > this.#databaseTimeMs())
-        this.fail('L1', `${token} expires before its time`);
+        this.fail(
+          'L1',
+          `${token} expires ${this.#expiriesMs.get(id)! - this.#databaseTimeMs()} ms before its time`,
+        );
     } else if (verdict === 'rejected') {
       if (!isPoison(operations)) this.fail('I19', `${token} is rejected`);
     } else if (isBlind) this.fail('I16', `${token} reads nothing and ends as ${verdict}`);

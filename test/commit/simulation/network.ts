@@ -84,7 +84,7 @@ export class Network {
         call('getRange', () => database.getRange(range, options, asOf)),
       now: () => call('now', () => database.now()),
       enqueue: (requests: readonly QueuedRequest[], ring: boolean) => {
-        const copies = requests.map((request) => ({ ...request, payload: request.payload.slice() }));
+        const copies = requests.map((request) => ({ ...request, payload: new Uint8Array(request.payload) }));
         return call(`enqueue ${requests.length}`, () => {
           const answer = database.enqueue(copies);
           if (ring) this.#send([{ channel: { kind: 'doorbell' }, payload: '' }]);
