@@ -29,6 +29,8 @@ export interface DatabaseObserver {
 
 interface StoredOutcome extends Outcome {
   readonly ranges?: Uint8Array;
+  /** Withdrawn when its record could have been pruned: nothing will happen any more, what did is not known. */
+  readonly isUnknown?: boolean;
 }
 
 interface Cell {
@@ -114,19 +116,21 @@ export class DatabaseDouble {
   readOutcomes(ids: readonly Uint8Array[]): Outcome[] {
     return ids.flatMap((id) => {
       const outcome = this.outcomes.get(bytesToHex(id));
-      return outcome === undefined ? [] : [outcome];
+      return outcome === undefined || outcome.isUnknown ? [] : [outcome];
     });
   }
 
   withdraw(requests: readonly { readonly id: Uint8Array; readonly bornVersion: number }[]) {
     return requests.map(({ id, bornVersion }): Outcome | undefined => {
       const key = bytesToHex(id);
-      const recorded = this.outcomes.get(key);
-      if (recorded !== undefined) return recorded;
-      const withdrawn: Outcome = { id, verdict: 'withdrawn', version: this.durableVersion };
-      this.outcomes.set(key, withdrawn);
-      this.queue.delete(key);
-      return this.outcomeVersion > bornVersion ? undefined : withdrawn;
+      let recorded = this.outcomes.get(key);
+      if (recorded === undefined) {
+        const isUnknown = this.outcomeVersion > bornVersion;
+        recorded = { id, verdict: 'withdrawn', version: this.durableVersion, isUnknown };
+        this.outcomes.set(key, recorded);
+        this.queue.delete(key);
+      }
+      return recorded.isUnknown ? undefined : recorded;
     });
   }
 
@@ -161,7 +165,7 @@ export class DatabaseDouble {
       const outcome = this.outcomes.get(id);
       if (outcome !== undefined) {
         this.queue.delete(id);
-        decided.push({ ...outcome, node: request.node });
+        if (!outcome.isUnknown) decided.push({ ...outcome, node: request.node });
         continue;
       }
       if (requests.length === 0) oldestWaitMs = this.#timeMs() - request.enqueuedAtMs;

@@ -219,6 +219,20 @@ export const MUTANTS: Readonly<Record<string, () => KnownMutant>> = {
     },
   }),
 
+  'a withdrawal that finds no record takes itself for one': () => ({
+    violates: 'I6',
+    faults: { freeze: 0.06, freezeMs: 1500, loseNotification: 0.9 },
+    timings: { outcomeRetentionMs: 300, historyWindowMs: 50, pruneMs: 20 },
+    database: (database) => {
+      const { withdraw } = database;
+      database.withdraw = (requests) =>
+        withdraw.call(
+          database,
+          requests.map(({ id }) => ({ id, bornVersion: Number.MAX_SAFE_INTEGER })),
+        );
+    },
+  }),
+
   'a new leader gets the epoch of the last one': () => ({
     violates: 'I11',
     database: (database) => {
