@@ -19,7 +19,7 @@ export type CommitStoreLocation = (
 };
 
 export interface OpenCommitStoreOptions {
-  /** Connections for reads, with `url`; six more do the rest of the work. */
+  /** Connections for reads, with `url`; four more do the rest of the work. */
   readonly readSessionsMax?: number;
 }
 

@@ -114,7 +114,10 @@ class PgDatabase implements Database {
   }
 
   async migrate<T>(work: (session: MigrationSession) => Promise<T>): Promise<T> {
-    const client = new pg.Client({ ...this.#clientOptions(), connectionTimeoutMillis: ACQUIRE_TIMEOUT_MS });
+    const client = new pg.Client({
+      ...this.#clientOptions('migrate'),
+      connectionTimeoutMillis: ACQUIRE_TIMEOUT_MS,
+    });
     // The statement that notices a lost connection fails with it.
     client.on('error', () => {});
     const query = async (text: string, parameters?: readonly Parameter[]) => {
@@ -171,7 +174,7 @@ class PgDatabase implements Database {
   #pool(role: SessionRole, sessionsMax: number): pg.Pool {
     const { statementTimeoutMs, settings } = ROLES[role];
     const pool = new pg.Pool({
-      ...this.#clientOptions(),
+      ...this.#clientOptions(role),
       max: sessionsMax,
       connectionTimeoutMillis: this.#options.acquireTimeoutMs ?? ACQUIRE_TIMEOUT_MS,
       idleTimeoutMillis: role === 'read' ? READ_IDLE_MS : 0,
@@ -193,7 +196,7 @@ class PgDatabase implements Database {
 
   async #listeningClient(): Promise<pg.Client> {
     const client = new pg.Client({
-      ...this.#clientOptions(),
+      ...this.#clientOptions('listen'),
       connectionTimeoutMillis: ACQUIRE_TIMEOUT_MS,
       query_timeout: this.#options.heartbeatMs ?? HEARTBEAT_MS,
     });
@@ -208,10 +211,11 @@ class PgDatabase implements Database {
     }
   }
 
-  #clientOptions(): pg.ClientConfig {
+  /** `purpose` shows in pg_stat_activity. */
+  #clientOptions(purpose: SessionRole | 'listen' | 'migrate'): pg.ClientConfig {
     return {
       connectionString: this.#options.url,
-      application_name: 'bitloom commit',
+      application_name: `bitloom commit ${purpose}`,
       keepAlive: true,
       keepAliveInitialDelayMillis: KEEPALIVE_DELAY_MS,
       types: { getTypeParser },
