@@ -112,7 +112,7 @@ test('a request that a claim gives twice, and again in the next batch, is applie
   expect(stores[0].stats()).toMatchObject({ terms: 1, failedTerms: 0 });
 });
 
-test('answers of the database that are lost make no commit twice and leave none unknown', async () => {
+test('statements and answers that are lost make no commit twice and leave none unknown', async () => {
   let lost = 0;
   const losing = (inner: CommitStorage) => {
     /** What was done is done; who asked is told that the connection is gone. */
@@ -123,7 +123,11 @@ test('answers of the database that are lost make no commit twice and leave none 
       throw lostAnswer();
     };
     return decorate(inner, {
-      enqueue: (requests, ring) => sometimes(inner.enqueue(requests, ring)),
+      enqueue: (requests, ring) => {
+        // Lost on the way there, or on the way back.
+        if (Math.random() < 0.1) throw lostAnswer();
+        return sometimes(inner.enqueue(requests, ring));
+      },
       apply: (batch) => sometimes(inner.apply(batch)),
       withdraw: (requests) => sometimes(inner.withdraw(requests)),
       outcomes: (ids) => sometimes(inner.outcomes(ids)),
@@ -144,8 +148,8 @@ test('answers of the database that are lost make no commit twice and leave none 
     }
   };
   await Promise.all(stores.flatMap((store) => [client(store), client(store), client(store)]));
-  expect(lost).toBeGreaterThan(20);
-  expect(stores.reduce((terms, store) => terms + store.stats().terms, 0)).toBeGreaterThan(3);
+  expect(lost).toBeGreaterThan(8);
+  expect(stores.reduce((terms, store) => terms + store.stats().terms, 0)).toBeGreaterThan(2);
   expect(committed).toBeGreaterThan(180);
   expect(await counterOf(storage, 'lossy')).toBe(committed);
 });

@@ -1,6 +1,6 @@
 /**
  * Three nodes under load whose leaders are killed, frozen past their lease and woken as zombies, cut off from the
- * database, and shut down: the history stays strictly serialisable, every acknowledged commit is there once, and another
+ * database, and shut down, and whose database crashes and forgets its queue: the history stays strictly serialisable, every acknowledged commit is there once, and another
  * leader takes over in time, without a wave of rejections.
  *
  * For a long run with the real timings set BITLOOM_COMMIT_KILLS and BITLOOM_COMMIT_STOPS.
@@ -20,6 +20,9 @@ const STOPS = Number(process.env.BITLOOM_COMMIT_STOPS ?? 2);
 /** Of each of the gentler kinds. */
 const OTHERS = Math.max(1, Math.floor(KILLS / 6));
 
+/** Of a database that is ours to crash. */
+const CRASHES = (process.env.DATABASE_URL ?? '') === '' ? OTHERS : 0;
+
 const SHORT_TIMINGS: CommitTimings = { ...COMMIT_TIMINGS, leaseMs: 1000, renewMs: 200, electionRetryMs: 200 };
 const TIMINGS = IS_LONG ? COMMIT_TIMINGS : SHORT_TIMINGS;
 
@@ -35,7 +38,7 @@ afterEach(async () => {
 });
 
 test(
-  `${KILLS} kills, ${STOPS} freezes, ${OTHERS} cuts and ${OTHERS} handoffs of leaders lose nothing and double nothing`,
+  `${KILLS} kills, ${STOPS} freezes, ${OTHERS} cuts and ${OTHERS} handoffs of leaders and ${CRASHES} crashes lose nothing and double nothing`,
   async () => {
     cluster = await FaultCluster.start({ timings: TIMINGS, nodes: 3, clientsPerNode: 6, pauseMsMax: 30 });
     const faults: Fault[] = [];
@@ -73,7 +76,7 @@ test(
       expect((epochs[at + 1].atNs - epochs[at].atNs) / 1e6, 'taken at once').toBeLessThan(TIMINGS.leaseMs);
     }
   },
-  120_000 + (KILLS + STOPS + 2 * OTHERS) * 30_000,
+  120_000 + (KILLS + STOPS + 3 * OTHERS) * 30_000,
 );
 
 function kindsOf(): Fault['kind'][] {
@@ -81,8 +84,9 @@ function kindsOf(): Fault['kind'][] {
   return [
     ...times(KILLS, 'kill'),
     ...times(STOPS, 'stop'),
-    ...times(OTHERS, 'terminate'),
+    ...times(OTHERS, 'cut'),
     ...times(OTHERS, 'handoff'),
+    ...times(CRASHES, 'crash'),
   ];
 }
 
@@ -103,9 +107,13 @@ async function commit(kind: Fault['kind'], faulty: FaultCluster): Promise<Fault>
       await sleep(Math.random() * 500);
       node.signal('SIGCONT');
       break;
-    case 'terminate':
+    case 'cut':
       await faulty.terminateSessions(node);
       // A leader that was not at the database just then goes on with new sessions.
+      await faulty.commitsAfter(epoch - 1, TAKEOVER_MS_MAX + 10_000);
+      break;
+    case 'crash':
+      await faulty.crashServer(node);
       await faulty.commitsAfter(epoch - 1, TAKEOVER_MS_MAX + 10_000);
       break;
     case 'handoff':

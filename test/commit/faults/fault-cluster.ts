@@ -116,7 +116,7 @@ export class NodeProcess {
 export class FaultCluster {
   readonly schema = `faults_${randomBytes(6).toString('hex')}`;
   readonly #postgres: PostgresCluster;
-  readonly #admin: pg.Client;
+  #admin: pg.Client;
   readonly #options: LoadOptions;
   readonly #directory = mkdtempSync(join(tmpdir(), 'bitloom-faults-'));
   readonly #nodes: NodeProcess[] = [];
@@ -124,7 +124,7 @@ export class FaultCluster {
   private constructor(postgres: PostgresCluster, options: LoadOptions) {
     this.#postgres = postgres;
     this.#options = options;
-    this.#admin = new pg.Client({ connectionString: postgres.url });
+    this.#admin = this.#newAdmin();
   }
 
   static async start(options: LoadOptions): Promise<FaultCluster> {
@@ -223,6 +223,27 @@ export class FaultCluster {
     return this.#terminate('application_name = $1', [`${this.schema} ${name}`]);
   }
 
+  /**
+   * Kills a session of `node` on the server, which takes that for a crash: it ends all sessions, recovers, and empties
+   * what is unlogged. Only for a server of this machine.
+   */
+  async crashServer({ name }: NodeProcess): Promise<void> {
+    const [{ pid }] = await this.sql('SELECT pid FROM pg_stat_activity WHERE application_name = $1 LIMIT 1', [
+      `${this.schema} ${name}`,
+    ]);
+    process.kill(Number(pid), 'SIGKILL');
+    await this.#admin.end().catch(() => {});
+    for (const deadlineMs = performance.now() + 30_000; ; await sleep(20)) {
+      this.#admin = this.#newAdmin();
+      try {
+        await this.#admin.connect();
+        return;
+      } catch (error) {
+        if (performance.now() > deadlineMs) throw error;
+      }
+    }
+  }
+
   /** Of all nodes, the sessions that listen. */
   terminateListeners(): Promise<number> {
     return this.#terminate(
@@ -285,6 +306,13 @@ export class FaultCluster {
       await this.#postgres.stop();
       rmSync(this.#directory, { recursive: true, force: true });
     }
+  }
+
+  #newAdmin(): pg.Client {
+    const admin = new pg.Client({ connectionString: this.#postgres.url });
+    // The statement that meets a lost connection fails with it.
+    admin.on('error', () => {});
+    return admin;
   }
 
   async #terminate(condition: string, parameters: readonly unknown[]): Promise<number> {

@@ -3,7 +3,7 @@ import type { EpochStart } from './fault-cluster.ts';
 import type { Attempt } from './history-checker.ts';
 
 export interface Fault {
-  readonly kind: 'kill' | 'stop' | 'terminate' | 'handoff';
+  readonly kind: 'kill' | 'stop' | 'cut' | 'crash' | 'handoff';
   readonly atNs: number;
   /** That was led by the node it befell. */
   readonly epoch: number;
@@ -19,7 +19,7 @@ export interface Rejections {
 
 export interface Takeover {
   readonly kind: Fault['kind'];
-  /** From the fault to the first acknowledged commit of another epoch; of a cut, of an attempt begun after it. */
+  /** From the fault to the first acknowledged commit of another epoch; of a cut or a crash, of an attempt begun after it. */
   readonly takeoverMs: number;
   /** Attempts under way at the fault, of which an answer came. */
   readonly inFlight: number;
@@ -44,7 +44,9 @@ export function takeoversOf(
     .sort((left, right) => left.version - right.version);
   return faults.map((fault, at) => {
     const firstAtNs =
-      fault.kind === 'terminate' ? firstAfterCut(fault, attempts) : firstOfNextTerm(fault, epochs, commits);
+      fault.kind === 'cut' || fault.kind === 'crash'
+        ? firstAfterCut(fault, attempts)
+        : firstOfNextTerm(fault, epochs, commits);
     const endNs = faults[at + 1]?.atNs ?? Number.POSITIVE_INFINITY;
     const freshEndNs = Math.min(endNs, firstAtNs + 1e9);
     return {
