@@ -136,6 +136,21 @@ test('a takeover while transactions contend rejects nobody who read what is dura
   expect(results.map(({ attempts }) => attempts)).toEqual(results.map(() => 1));
 });
 
+test('a lease that arrives while the node closes is given back', async () => {
+  const first = await stage.addNode();
+  const second = await stage.addNode((storage) => ({
+    acquireLease: async (leader, ms) => {
+      const lease = await storage.acquireLease(leader, ms);
+      if (lease !== undefined) void second.store.close();
+      return lease;
+    },
+  }));
+  await stage.until(first.store.close());
+  await stage.pass(2 * electionRetryMs);
+  expect(second.store.stats()).toMatchObject({ role: 'closed', batches: 0 });
+  expect([stage.database.epoch, stage.database.expiresAtMs]).toEqual([2, 0]);
+});
+
 test('close ends everything, twice is once, and what waits ends for certain', async () => {
   const { store, process } = await stage.addNode();
   const other = await stage.addNode();

@@ -321,6 +321,8 @@ test('too much waiting is refused before anything is sent', async () => {
   });
   const deadlineMs = systemClock.nowMs() + 60_000;
   const payload = new Uint8Array(WAITING_BYTES_MAX / 4);
+  const aborted = await follower.submit(new Uint8Array(1), 7, deadlineMs, AbortSignal.abort());
+  expect(aborted).toMatchObject({ verdict: 'withdrawn', version: 7 });
   const submitted = [1, 2, 3, 4].map(() => follower.submit(payload, 0, deadlineMs));
   await expect(follower.submit(new Uint8Array(1), 0, deadlineMs)).rejects.toMatchObject({
     code: 'THROTTLED',
@@ -329,7 +331,7 @@ test('too much waiting is refused before anything is sent', async () => {
   expect(follower.waitingBytes).toBe(WAITING_BYTES_MAX);
   for (const [i, promise] of submitted.entries()) {
     const id = new Uint8Array(16);
-    id[15] = i;
+    id[15] = i + 1; // the first one went to the aborted request
     hub.onOutcome({ id, verdict: 'withdrawn', version: 0 });
     expect(await promise).toMatchObject({ verdict: 'withdrawn' });
   }
