@@ -152,9 +152,14 @@ export class Client {
         recorder.clearRange(`b/${below(BLIND_COUNT)}`, prefixEnd('b/'));
         break;
       case 'read':
-        await Promise.all([list(0), list(1), `${COUNTER_PREFIX}0`, 'b/1'].map((key) => recorder.get(key)));
+        // Others commit meanwhile, and what is read later is of the same moment.
+        await recorder.get(list(0));
+        await sleep(below(20));
         await recorder.range(ACCOUNT_PREFIX, prefixEnd(ACCOUNT_PREFIX));
-        await recorder.get(`l/${listed - 1}/0`);
+        await Promise.all(
+          [list(0), list(1), list(2), `${COUNTER_PREFIX}0`, 'b/1'].map((key) => recorder.get(key)),
+        );
+        await recorder.range('b/', prefixEnd('b/'));
         return;
       case 'follow-log': {
         const pairs = await recorder.range(logKey(this.#logVersion + 1), prefixEnd(LOG_PREFIX), LOG_PAGE);
