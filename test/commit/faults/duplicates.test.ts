@@ -138,11 +138,13 @@ test('statements and answers that are lost make no commit twice and leave none u
   const client = async (store: CommitStore) => {
     for (let at = 0; at < 30; at++) {
       // Some give up early, so that they withdraw what may be committed just then.
-      const options = at % 3 === 0 ? { timeoutMs: 5 + Math.random() * 60 } : { timeoutMs: 30_000 };
+      const isHasty = at % 3 === 0;
+      const options = { timeoutMs: isHasty ? 5 + Math.random() * 60 : 20_000 };
       try {
         await store.transact((tx) => tx.atomic('ADD', Buffer.from('lossy'), counterOperand(1)), options);
         committed++;
       } catch (error) {
+        if (!isHasty) throw error;
         expect(error).toMatchObject({ code: 'TRANSACTION_TIMED_OUT' });
       }
     }
@@ -150,7 +152,6 @@ test('statements and answers that are lost make no commit twice and leave none u
   await Promise.all(stores.flatMap((store) => [client(store), client(store), client(store)]));
   expect(lost).toBeGreaterThan(8);
   expect(stores.reduce((terms, store) => terms + store.stats().terms, 0)).toBeGreaterThan(2);
-  expect(committed).toBeGreaterThan(180);
   expect(await counterOf(storage, 'lossy')).toBe(committed);
 });
 
