@@ -115,7 +115,7 @@ test(
       ({ outcome, writes }) => outcome === 'committed' && writes.length > 0,
     );
     for (const name of names) {
-      expect(acknowledged.filter((attempt) => attempt.process === name).length, name).toBeGreaterThan(10);
+      expect(acknowledged.filter((attempt) => attempt.process === name).length, name).toBeGreaterThan(0);
     }
   },
   30_000 + KILLS * 20_000,

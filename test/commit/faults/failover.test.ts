@@ -61,7 +61,7 @@ test(
         `${formatTakeovers(takeovers)}\n` +
         `replies recovered by the backstop: ${stats.map(({ recoveredReplies }) => recoveredReplies).join(', ')}`,
     );
-    expect(needlesslyTooOld(epochs, history.attempts)).toEqual([]);
+    expect(needlesslyTooOld(epochs, history.attempts).slice(0, 5)).toEqual([]);
     for (const { kind, takeoverMs, tooOld, inFlight, fresh } of takeovers) {
       expect(takeoverMs, kind).toBeLessThan(TAKEOVER_MS_MAX);
       expect(tooOld, `too old after ${kind}`).toBeLessThanOrEqual(inFlight);
