@@ -25,7 +25,7 @@ export interface Takeover {
   readonly inFlight: number;
   /** First attempts under way when the new epoch acknowledged its first commit. */
   readonly waiting: Rejections;
-  /** First attempts begun in the second after that. */
+  /** First attempts begun in the second after that and answered before the next fault. */
   readonly fresh: Rejections;
   /** Too old, until the next fault. */
   readonly tooOld: number;
@@ -48,14 +48,19 @@ export function takeoversOf(
         ? firstAfterCut(fault, attempts)
         : firstOfNextTerm(fault, epochs, commits);
     const endNs = faults[at + 1]?.atNs ?? Number.POSITIVE_INFINITY;
-    const freshEndNs = Math.min(endNs, firstAtNs + 1e9);
     return {
       kind: fault.kind,
       takeoverMs: (firstAtNs - fault.atNs) / 1e6,
       inFlight: attempts.filter((attempt) => isUnderWay(attempt, fault.atNs)).length,
       waiting: rejectionsOf(attempts.filter((attempt) => isUnderWay(attempt, firstAtNs))),
       fresh: rejectionsOf(
-        attempts.filter(({ invokedAtNs }) => invokedAtNs >= firstAtNs && invokedAtNs < freshEndNs),
+        attempts.filter(
+          ({ invokedAtNs, answeredAtNs }) =>
+            invokedAtNs >= firstAtNs &&
+            invokedAtNs < firstAtNs + 1e9 &&
+            answeredAtNs !== null &&
+            answeredAtNs < endNs,
+        ),
       ),
       tooOld: attempts.filter(
         ({ refusal, answeredAtNs }) =>
