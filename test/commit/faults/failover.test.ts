@@ -108,7 +108,7 @@ async function commit(kind: Fault['kind'], faulty: FaultCluster): Promise<Fault>
       node.signal('SIGCONT');
       break;
     case 'cut':
-      await faulty.terminateSessions(node);
+      expect(await faulty.terminateSessions(node), 'sessions cut').toBeGreaterThanOrEqual(4);
       // A leader that was not at the database just then goes on with new sessions.
       await faulty.commitsAfter(epoch - 1, TAKEOVER_MS_MAX + 10_000);
       break;
