@@ -142,7 +142,11 @@ export class Leader {
     const { requests } = claim;
     this.#claimCountMax = Math.max(1, Math.floor(requests.length / 2));
     if (requests.length > 1) return 'refused';
-    if (TIMEOUT_SQLSTATE.test(sqlstate) && ++this.#timeouts < TIMEOUTS_MAX) return 'refused';
+    if (TIMEOUT_SQLSTATE.test(sqlstate)) {
+      const probed = await this.#applyNothing();
+      if (probed !== 'applied') return probed;
+      if (++this.#timeouts < TIMEOUTS_MAX) return 'refused';
+    }
     const version = this.#durableVersion;
     const reason = `COMMIT_REJECTED: ${messageOf(error)}`;
     return await this.#apply(claim, [{ id: requests[0].id, verdict: 'rejected', version, reason }], {
@@ -150,6 +154,18 @@ export class Leader {
       notAfterMs: Number.MAX_SAFE_INTEGER,
       ...NO_WRITES,
     });
+  }
+
+  /**
+   * A batch of nothing. Whoever holds up the lease itself holds it up, too, and ends the term; after one that passes, a
+   * timeout is the request's own.
+   */
+  #applyNothing(): Promise<ApplyResult> {
+    const { storage, lease, leaseMs } = this.#options;
+    const version = this.#durableVersion;
+    const notAfterMs = Number.MAX_SAFE_INTEGER;
+    const nothing = { previousVersion: version, version, notAfterMs, ...NO_WRITES, outcomes: [] };
+    return storage.apply({ epoch: lease.epoch, leaseMs, ...nothing });
   }
 
   async #timed<Value>(phase: Phase, act: () => Promise<Value>): Promise<Value> {

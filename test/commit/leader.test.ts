@@ -2,7 +2,7 @@
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { CommitError } from '../../src/commit/commit-error.ts';
 import { CLAIM_COUNT_MAX } from '../../src/commit/commit-limits.ts';
-import type { CommitStorage } from '../../src/commit/commit-storage.ts';
+import type { AppliedBatch, CommitStorage } from '../../src/commit/commit-storage.ts';
 import { COMMIT_TIMINGS } from '../../src/commit/commit-timings.ts';
 import { ConflictHistory } from '../../src/commit/conflict-history.ts';
 import { resolveBatch } from '../../src/commit/resolve.ts';
@@ -78,12 +78,26 @@ test.each(['22021', '23514', '54000', '57014'])(
   },
 );
 
+test('a request is not blamed for a lease that somebody holds up', async () => {
+  let timeouts = 12;
+  const isRejection = ({ upserts, outcomes }: AppliedBatch) => upserts.length === 0 && outcomes.length > 0;
+  const { store } = await stage.addNode((storage) => ({
+    apply: (batch) =>
+      !isRejection(batch) && timeouts-- > 0 ? Promise.reject(refusal('55P03')) : storage.apply(batch),
+  }));
+  expect(await stage.until(store.transact(setOf('a')))).toMatchObject({ version: 1, attempts: 1 });
+  expect(store.stats()).toMatchObject({ requests: { committed: 1, rejected: 0 } });
+  expect(timeouts).toBeLessThan(0);
+});
+
 test('a request that took too long once is not blamed', async () => {
   let timeouts = 2;
   const { store } = await stage.addNode((storage) => ({
-    apply: (batch) => (timeouts-- > 0 ? Promise.reject(refusal('57014')) : storage.apply(batch)),
+    apply: (batch) =>
+      batch.upserts.length > 0 && timeouts-- > 0 ? Promise.reject(refusal('57014')) : storage.apply(batch),
   }));
   expect(await stage.until(store.transact(setOf('a')))).toMatchObject({ version: 1, attempts: 1 });
+  expect(store.stats()).toMatchObject({ terms: 1 });
 });
 
 test('a request over which the leader itself stumbles is rejected alone', async () => {
