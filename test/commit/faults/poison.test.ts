@@ -5,6 +5,7 @@
 import { randomBytes } from 'node:crypto';
 import pg from 'pg';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { type PostgresCluster, startPostgres } from '../../../bench/postgres-cluster.ts';
 import { CommitError } from '../../../src/commit/commit-error.ts';
 import { KEY_BYTES_MAX, TRANSACTION_BYTES_MAX, VALUE_BYTES_MAX } from '../../../src/commit/commit-limits.ts';
 import type { CommitStorage, Outcome } from '../../../src/commit/commit-storage.ts';
@@ -12,7 +13,6 @@ import { CommitStore } from '../../../src/commit/commit-store.ts';
 import { openPgDatabase } from '../../../src/commit/storage/pg-database.ts';
 import { openSqlStorage } from '../../../src/commit/storage/sql-storage.ts';
 import type { Transaction } from '../../../src/commit/transaction.ts';
-import { type PostgresCluster, startPostgres } from '../postgres-cluster.ts';
 import { QueueInjector } from './queue-injector.ts';
 import { rawRequest, rawSet, singleKey, TAGS, type Tag, varint } from './raw-request.ts';
 

@@ -5,9 +5,9 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import pg from 'pg';
 import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest';
+import { type PostgresCluster, startPostgres } from '../../../bench/postgres-cluster.ts';
 import { CommitError } from '../../../src/commit/commit-error.ts';
 import { openPgDatabase } from '../../../src/commit/storage/pg-database.ts';
-import { type PostgresCluster, startPostgres } from '../postgres-cluster.ts';
 
 const ROUNDS = 150;
 const NAME = 'bitloom session loss';

@@ -4,12 +4,12 @@
  */
 import { randomBytes } from 'node:crypto';
 import { afterAll, beforeAll, beforeEach, describe } from 'vitest';
+import { type PostgresCluster, startPostgres } from '../../../bench/postgres-cluster.ts';
 import type { CommitStorage } from '../../../src/commit/commit-storage.ts';
 import type { Database, Parameter, Row } from '../../../src/commit/storage/database.ts';
 import { openPgDatabase } from '../../../src/commit/storage/pg-database.ts';
 import { openPgliteDatabase } from '../../../src/commit/storage/pglite-database.ts';
 import { openSqlStorage } from '../../../src/commit/storage/sql-storage.ts';
-import { type PostgresCluster, startPostgres } from '../postgres-cluster.ts';
 
 export interface Driver {
   readonly storage: CommitStorage;

@@ -1,1 +1,0 @@
-export { type PostgresCluster, startPostgres } from '../../bench/postgres-cluster.ts';
