@@ -48,6 +48,8 @@ export class Leader {
   readonly history: ConflictHistory;
   readonly #options: LeaderOptions;
   #durableVersion: number;
+  /** What the last batch left of the keys it wrote: nobody else writes, so a hot key need not be read again. */
+  #lastWrites: ReadonlyMap<string, Uint8Array | undefined> = new Map();
   /** Less than the limit after the database refused a batch: halved until the culprit is alone. */
   #claimCountMax = CLAIM_COUNT_MAX;
   #timeouts = 0;
@@ -108,10 +110,16 @@ export class Leader {
     const winners = resolved.flatMap(({ verdict, version, decoded }) =>
       verdict === 'committed' && decoded ? [{ version, operations: decoded.operations }] : [],
     );
-    const keys = baseKeys(winners);
+    const known = this.#lastWrites;
+    const keys = baseKeys(winners).filter((key) => !known.has(bytesToLatin1(key)));
     const values = keys.length === 0 ? [] : await this.#timed('base', () => storage.readBase(keys));
     const base = new Map(keys.map((key, i) => [bytesToLatin1(key), values[i]]));
-    return this.#compute('fold', () => foldWinners(winners, (key) => base.get(bytesToLatin1(key))));
+    return this.#compute('fold', () =>
+      foldWinners(winners, (key) => {
+        const name = bytesToLatin1(key);
+        return known.has(name) ? known.get(name) : base.get(name);
+      }),
+    );
   }
 
   async #apply(
@@ -125,6 +133,7 @@ export class Leader {
     const result = await this.#timed('apply', () => storage.apply(batch));
     if (result !== 'applied') return result;
     onApplied(sentAtMs);
+    if (batch.version > batch.previousVersion) this.#lastWrites = writtenValues(writes);
     this.#durableVersion = batch.version;
     this.#timeouts = 0;
     meter.batches++;
@@ -195,6 +204,13 @@ type FoldedWrites = Pick<AppliedBatch, 'clearedRanges' | 'deletes' | 'upserts'>;
 type VersionedWrites = FoldedWrites & Pick<AppliedBatch, 'version' | 'notAfterMs'>;
 
 const NO_WRITES: FoldedWrites = { clearedRanges: [], deletes: [], upserts: [] };
+
+function writtenValues({ deletes, upserts }: FoldedWrites): Map<string, Uint8Array | undefined> {
+  const values = new Map<string, Uint8Array | undefined>();
+  for (const key of deletes) values.set(bytesToLatin1(key), undefined);
+  for (const { key, value } of upserts) values.set(bytesToLatin1(key), value);
+  return values;
+}
 
 /** As a text column takes it. */
 function messageOf(error: unknown): string {

@@ -36,7 +36,7 @@ test('a batch is three statements, whatever its size: claim, base, apply', async
         Array.from({ length: size }, (_, i) =>
           store.transact((transaction) => {
             setOf(`k${i}`)(transaction);
-            transaction.atomic('ADD', bytes(`n${i % 7}`), bytes('\x01'));
+            transaction.atomic('ADD', bytes(`n${size} ${i % 7}`), bytes('\x01'));
           }),
         ),
       ),
@@ -77,6 +77,40 @@ test.each(['22021', '23514', '54000', '57014'])(
     expect(refusals).toBeGreaterThan(sqlstate === '57014' ? 6 : 4);
   },
 );
+
+test('atomics see what was written before, whether or not it had to be read', async () => {
+  const read: string[] = [];
+  const { store } = await stage.addNode((storage) => ({
+    readBase: (keys) => {
+      read.push(...keys.map((key) => Buffer.from(key).toString()));
+      return storage.readBase(keys);
+    },
+  }));
+  const one = Uint8Array.of(1);
+  const add = (key: string) => stage.until(store.transact((tx) => tx.atomic('ADD', bytes(key), one)));
+  const currentOf = async (key: string) => {
+    let value: Uint8Array | undefined;
+    await stage.until(store.transact(async (tx) => (value = await tx.get(bytes(key)))));
+    return value && [...value];
+  };
+  await add('k');
+  await add('k');
+  expect(read).toEqual(['k']);
+  expect(await currentOf('k')).toEqual([2]);
+
+  // Written by a batch in between, cleared by one, and cleared as part of a range.
+  await stage.until(store.transact((tx) => tx.set(bytes('k'), Uint8Array.of(7))));
+  await stage.until(store.transact((tx) => tx.set(bytes('other'), one)));
+  await add('k');
+  expect(await currentOf('k')).toEqual([8]);
+  await stage.until(store.transact((tx) => tx.clear(bytes('k'))));
+  await add('k');
+  expect(await currentOf('k')).toEqual([1]);
+  await stage.until(store.transact((tx) => tx.clearRange(bytes('a'), bytes('z'))));
+  await add('k');
+  expect(await currentOf('k')).toEqual([1]);
+  expect(read).toEqual(['k', 'k', 'k']);
+});
 
 test('a request is not blamed for a lease that somebody holds up', async () => {
   let timeouts = 12;
