@@ -8,8 +8,11 @@ import { withFoldedEnqueue } from './commit-folded.ts';
 import { PlainClients } from './commit-plain.ts';
 import { totalOf, transactionOf, type WorkloadName } from './commit-workloads.ts';
 
-/** `plain`: SERIALIZABLE transactions. `folded`: our protocol with the reference's enqueue. */
-export type CommitSystem = 'bitloom' | 'plain' | 'folded';
+/**
+ * `plain`: SERIALIZABLE transactions, tried again after a pause; `eager`: at once. `folded`: our protocol with the
+ * reference's enqueue.
+ */
+export type CommitSystem = 'bitloom' | 'plain' | 'eager' | 'folded';
 
 export interface CommitNodeSettings {
   readonly system: CommitSystem;
@@ -65,7 +68,8 @@ export class CommitNode {
   }
 
   static async open(settings: CommitNodeSettings): Promise<CommitNode> {
-    const driver = settings.system === 'plain' ? await openPlain(settings) : await openStore(settings);
+    const isPlain = settings.system === 'plain' || settings.system === 'eager';
+    const driver = isPlain ? await openPlain(settings) : await openStore(settings);
     return new CommitNode(settings, driver);
   }
 
@@ -106,8 +110,8 @@ export class CommitNode {
   }
 }
 
-async function openPlain({ url, schema, clients, workload }: CommitNodeSettings): Promise<Driver> {
-  const plain = await PlainClients.open(url, schema, clients);
+async function openPlain({ system, url, schema, clients, workload }: CommitNodeSettings): Promise<Driver> {
+  const plain = await PlainClients.open(url, schema, clients, system === 'plain');
   return {
     transact: () => plain.transact(workload),
     total: async () => (workload === 'blind' ? null : await plain.total()),

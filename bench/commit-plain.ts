@@ -1,6 +1,7 @@
 /**
  * The plain way to the same end: a table, SERIALIZABLE transactions, and a loop that tries again after a serialization
- * failure, with the delays of the commit store. Whatever fits one statement is one statement, sent without BEGIN.
+ * failure: after the delays of the commit store, which let few clients contend and so give the most commits per second, or
+ * at once. Whatever fits one statement is one statement, sent without BEGIN.
  */
 import pg from 'pg';
 import { COMMIT_TIMINGS, retryDelayMs } from '../src/commit/commit-timings.ts';
@@ -21,12 +22,15 @@ const TOTAL = 'SELECT sum(count)::int8 AS total FROM plain';
 
 export class PlainClients {
   readonly #pool: pg.Pool;
+  readonly #isPatient: boolean;
 
-  private constructor(pool: pg.Pool) {
+  private constructor(pool: pg.Pool, isPatient: boolean) {
     this.#pool = pool;
+    this.#isPatient = isPatient;
   }
 
-  static async open(url: string, schema: string, clients: number): Promise<PlainClients> {
+  /** `isPatient`: waits before it tries again. */
+  static async open(url: string, schema: string, clients: number, isPatient: boolean): Promise<PlainClients> {
     const pool = new pg.Pool({
       connectionString: url,
       max: clients,
@@ -35,7 +39,7 @@ export class PlainClients {
     await pool.query(`CREATE SCHEMA IF NOT EXISTS ${schema}`);
     await pool.query(CREATE);
     await pool.query("INSERT INTO plain (key) VALUES ('counter') ON CONFLICT DO NOTHING");
-    return new PlainClients(pool);
+    return new PlainClients(pool, isPatient);
   }
 
   /** One transaction, as often as it takes. Returns the attempts. */
@@ -50,7 +54,7 @@ export class PlainClients {
         } catch (error) {
           if (!RETRIED.has((error as pg.DatabaseError).code ?? '')) throw error;
           if (workload.startsWith('modify')) await client.query('ROLLBACK');
-          await delay(retryDelayMs(COMMIT_TIMINGS, attempt, Math.random));
+          if (this.#isPatient) await delay(retryDelayMs(COMMIT_TIMINGS, attempt, Math.random));
         }
       }
     } finally {

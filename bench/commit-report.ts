@@ -4,7 +4,12 @@ import type { CommitResults, CommitRun, CommitWire } from './commit.ts';
 import { WORKLOADS } from './commit-workloads.ts';
 import { formatMs, formatTimes } from './number-format.ts';
 
-const SYSTEMS = { bitloom: 'bitloom', plain: 'plain SERIALIZABLE', folded: 'folded enqueue' };
+const SYSTEMS = {
+  bitloom: 'bitloom',
+  plain: 'plain SERIALIZABLE',
+  eager: 'plain, retried at once',
+  folded: 'folded enqueue',
+};
 
 export function formatCommit({ server, settings, flushMs, runs, wire }: CommitResults): string[] {
   const shown = Object.entries(settings).map(([name, value]) => `${name} ${value}`);
@@ -16,6 +21,7 @@ export function formatCommit({ server, settings, flushMs, runs, wire }: CommitRe
   const notes = [
     ...WORKLOADS.map(({ name, what }) => `${name}: ${what}.`),
     'folded enqueue: INSERT and NOTIFY of each commit in one flushed transaction, the rest of the protocol as ours.',
+    'plain SERIALIZABLE: tried again after the delays of bitloom, 10 ms to 1 s.',
     'Clients over two processes. ratio: commits per second over those of plain SERIALIZABLE transactions.',
   ];
   return [

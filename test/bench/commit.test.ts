@@ -11,7 +11,7 @@ test('every workload runs on every system, adds up, and is counted on the wire',
   const result = await measureCommit({ clients: [3], warmUpMs: 50, runMs: 150 }, folder.path, () => {});
   expect(result.settings).toMatchObject({ fsync: 'on', synchronous_commit: 'on' });
   const systems = new Set(result.runs.map(({ system }) => system));
-  expect(systems).toEqual(new Set(['bitloom', 'folded', 'plain']));
+  expect(systems).toEqual(new Set(['bitloom', 'folded', 'plain', 'eager']));
   for (const { name } of WORKLOADS) {
     const runs = result.runs.filter(({ workload }) => workload === name);
     expect(runs.map(({ system }) => system)).toEqual(expect.arrayContaining(['bitloom', 'plain']));
