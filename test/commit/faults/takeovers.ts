@@ -29,7 +29,12 @@ export interface Takeover {
   readonly fresh: Rejections;
   /** Too old, until the next fault. */
   readonly tooOld: number;
+  /** Terms begun until the next fault: each can turn away what was read before it, once. */
+  readonly terms: number;
 }
+
+/** The database's clock and ours are compared once. */
+const CLOCKS_APART_NS = 50e6;
 
 /** @param faults in order of time. */
 export function takeoversOf(
@@ -66,6 +71,10 @@ export function takeoversOf(
         ({ refusal, answeredAtNs }) =>
           refusal === 'TRANSACTION_TOO_OLD' && answeredAtNs! >= fault.atNs && answeredAtNs! < endNs,
       ).length,
+      terms: epochs.filter(
+        ({ leader, atNs }) =>
+          leader !== null && atNs > fault.atNs - CLOCKS_APART_NS && atNs < endNs + CLOCKS_APART_NS,
+      ).length,
     };
   });
 }
@@ -80,9 +89,6 @@ export function needlesslyTooOld(epochs: readonly EpochStart[], attempts: readon
     return last !== undefined && snapshotVersion !== null && snapshotVersion >= last.durableVersion;
   });
 }
-
-/** The database's clock and ours are compared once. */
-const CLOCKS_APART_NS = 50e6;
 
 /** When the first term after the fault that committed anything did. */
 function firstOfNextTerm(
@@ -126,8 +132,8 @@ export function formatTakeovers(takeovers: readonly Takeover[]): string {
     `${attempts} first attempts: ${conflicts} conflicts, ${tooOld} too old, ${others} others`;
   return takeovers
     .map(
-      ({ kind, takeoverMs, inFlight, waiting, fresh }) =>
-        `${kind}: ${takeoverMs.toFixed(0)} ms; ${inFlight} in flight; ` +
+      ({ kind, takeoverMs, terms, inFlight, tooOld, waiting, fresh }) =>
+        `${kind}: ${takeoverMs.toFixed(0)} ms, ${terms} terms; ${inFlight} in flight; ${tooOld} too old; ` +
         `waiting ${rejections(waiting)}; in the next second ${rejections(fresh)}`,
     )
     .join('\n');
