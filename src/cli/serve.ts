@@ -26,7 +26,7 @@ export function addServeCommand(program: Command): void {
     .command('serve')
     .summary('serve an index over HTTP')
     .description(
-      'Serves queries, ops and dumps of an index directory over HTTP until SIGINT or SIGTERM. What it has acknowledged\n' +
+      'Serves queries, ops and dumps of an index directory over HTTP until SIGINT or SIGTERM. What it has acknowledged ' +
         'survives its end, whatever ends it. /openapi.json describes the interface, docs/operations.md how to run it.',
     )
     .requiredOption('-d, --directory <path>', 'index directory, created when missing')

@@ -26,9 +26,9 @@ export function addValidateCommand(program: Command): void {
     .command('validate')
     .summary('compare loads and ops with a naive model and, where installed, DuckDB')
     .description(
-      'Takes files in directly, as ops through the op log into accumulators (log), and as ops through the op log batch by\n' +
-        'batch (steady), and compares counts, rejects, the digest of every bitmap and the answers of queries: with each\n' +
-        'other, with a naive model that shares no code with the loader, and with DuckDB where @duckdb/node-api is\n' +
+      'Takes files in directly, as ops through the op log into accumulators (log), and as ops through the op log batch by ' +
+        'batch (steady), and compares counts, rejects, the digest of every bitmap and the answers of queries: with each ' +
+        'other, with a naive model that shares no code with the loader, and with DuckDB where @duckdb/node-api is ' +
         'installed. Without files it generates its own. What it writes is removed again.',
     )
     .argument('[table=path...]', 'files to validate with, one per table; needs --definition')
