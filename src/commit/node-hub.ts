@@ -12,8 +12,9 @@ export class NodeHub {
   isLeading = false;
   /** Set by the follower. */
   onOutcome: (outcome: Outcome) => void = () => {};
+  /** Set by the watches; called whenever the version grows. */
+  onAdvance: () => void = () => {};
   #durableVersion = 0;
-  readonly #listeners = new Set<() => void>();
 
   /** The highest durable version heard of; the true one may be higher. */
   get durableVersion(): number {
@@ -23,12 +24,6 @@ export class NodeHub {
   advance(version: number): void {
     if (version <= this.#durableVersion) return;
     this.#durableVersion = version;
-    for (const listener of this.#listeners) listener();
-  }
-
-  /** Calls `listener` whenever the version grows. @returns a function that ends it. */
-  onAdvance(listener: () => void): () => void {
-    this.#listeners.add(listener);
-    return () => this.#listeners.delete(listener);
+    this.onAdvance();
   }
 }

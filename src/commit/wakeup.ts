@@ -8,10 +8,6 @@ export class Wakeup {
   #isRung = false;
   #wake: (() => void) | null = null;
 
-  get isRung(): boolean {
-    return this.#isRung;
-  }
-
   ring(): void {
     this.#isRung = true;
     this.#wake?.();

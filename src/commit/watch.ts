@@ -41,7 +41,7 @@ export class WatchHub {
 
   constructor(options: WatchHubOptions) {
     this.#options = options;
-    options.hub.onAdvance(() => this.#wakeup.ring());
+    options.hub.onAdvance = () => this.#wakeup.ring();
   }
 
   /** Versions of commits that wrote into [begin, end): ascending, each once. Ends with the store. */
@@ -54,7 +54,7 @@ export class WatchHub {
       this.#wakeup.ring();
     };
     const watch = new Watch(
-      { begin: begin.slice(), end: end.slice() },
+      { begin: new Uint8Array(begin), end: new Uint8Array(end) },
       after ?? this.#options.hub.durableVersion,
       after !== undefined,
       () => this.#wakeup.ring(),

@@ -48,6 +48,20 @@ test('only commits that touch the range are told, from the moment of the call on
   await stage.until(ended);
 });
 
+test('a watch keeps its range when the caller uses its buffers again', async () => {
+  const leader = await stage.addNode();
+  const [begin, end] = [Buffer.from('b'), Buffer.from('c')];
+  const { told, ended } = collect(leader.store.watch(begin, end));
+  begin.fill('q');
+  end.fill('r');
+  await write(leader, 'q');
+  await write(leader, 'b');
+  await stage.pass(20);
+  expect(told).toEqual([2]);
+  await stage.until(leader.store.close());
+  await stage.until(ended);
+});
+
 test('a versionstamped key is told as the key that it became', async () => {
   const node = await stage.addNode();
   const { told } = collect(node.store.watch(bytes('s'), bytes('t')));
