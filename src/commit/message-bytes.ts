@@ -1,8 +1,8 @@
 /**
- * Fields of encoded requests and ranges. The reader takes bytes that may be anything: each read is checked against the
- * end, and a count that the rest of the bytes cannot hold is refused before memory is taken for it. Byte strings that it
- * returns are views of the message.
+ * Fields of encoded requests and ranges. The reader takes bytes that may be anything; byte strings that it returns are
+ * views of the message.
  */
+import { ByteReader } from '../byte-reader.ts';
 import { CommitError } from './commit-error.ts';
 
 export class MessageWriter {
@@ -54,60 +54,18 @@ export function writeLong(target: Buffer, at: number, value: number): number {
   return target.writeUInt32BE(value % 2 ** 32, at + 4);
 }
 
-export class MessageReader {
-  readonly #bytes: Buffer;
-  #at = 0;
-
-  constructor(bytes: Uint8Array) {
-    this.#bytes = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  }
-
-  get bytesLeft(): number {
-    return this.#bytes.length - this.#at;
-  }
-
-  byte(): number {
-    if (this.#at >= this.#bytes.length) throw this.malformed('the bytes end early');
-    return this.#bytes[this.#at++];
-  }
-
+export class MessageReader extends ByteReader {
   long(what: string): number {
-    if (this.bytesLeft < 8) throw this.malformed('the bytes end early');
-    const value = this.#bytes.readUInt32BE(this.#at) * 2 ** 32 + this.#bytes.readUInt32BE(this.#at + 4);
-    if (!Number.isSafeInteger(value)) throw this.malformed(`the ${what} is above 2^53`);
-    this.#at += 8;
+    if (this.bytesLeft < 8) throw this.endsEarly();
+    const value = this.bytes.readUInt32BE(this.at) * 2 ** 32 + this.bytes.readUInt32BE(this.at + 4);
+    if (!Number.isSafeInteger(value)) throw this.corrupt(`the ${what} is above 2^53`);
+    this.at += 8;
     return value;
   }
 
-  varint(): number {
-    // Beyond the end it is undefined, which is not below either.
-    const first = this.#bytes[this.#at];
-    if (first < 0x80) {
-      this.#at++;
-      return first;
-    }
-    let value = 0;
-    for (let shift = 0; shift < 35; shift += 7) {
-      const byte = this.byte();
-      if (shift === 28 && byte > 0x0f) break;
-      value |= (byte & 0x7f) << shift;
-      if (byte < 0x80) return value >>> 0;
-    }
-    throw this.malformed('a number is longer than 32 bits');
-  }
-
-  /** A number of things of which each takes `bytesEach` bytes at least. */
-  count(bytesEach: number): number {
-    const count = this.varint();
-    if (count * bytesEach > this.bytesLeft) {
-      throw this.malformed(`a count of ${count} is more than the bytes hold`);
-    }
-    return count;
-  }
-
   raw(byteCount: number): Uint8Array {
-    if (byteCount > this.bytesLeft) throw this.malformed('the bytes end early');
-    return this.#bytes.subarray(this.#at, (this.#at += byteCount));
+    if (byteCount > this.bytesLeft) throw this.endsEarly();
+    return this.bytes.subarray(this.at, (this.at += byteCount));
   }
 
   counted(): Uint8Array {
@@ -116,16 +74,16 @@ export class MessageReader {
 
   /** Goes back over what was just read. */
   back(byteCount: number): void {
-    this.#at -= byteCount;
+    this.at -= byteCount;
   }
 
   end(): void {
-    if (this.bytesLeft > 0) throw this.malformed(`${this.bytesLeft} bytes follow the end`);
+    if (this.bytesLeft > 0) throw this.corrupt(`${this.bytesLeft} bytes follow the end`);
   }
 
-  malformed(reason: string): CommitError {
+  override corrupt(reason: string): CommitError {
     return new CommitError('COMMIT_REJECTED', `encoded request: ${reason}`, {
-      at: { byteOffset: this.#at },
+      at: { byteOffset: this.at },
       hint: 'run the same version on all nodes; if they do, what wrote it is broken',
     });
   }

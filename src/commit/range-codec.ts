@@ -24,7 +24,7 @@ export function encodeRanges(ranges: readonly KeyRange[]): Uint8Array {
 export function decodeRanges(bytes: Uint8Array): KeyRange[] {
   const reader = new MessageReader(bytes);
   const format = reader.byte();
-  if (format !== FORMAT) throw reader.malformed(`ranges of unknown format ${format}`);
+  if (format !== FORMAT) throw reader.corrupt(`ranges of unknown format ${format}`);
   const ranges = readRanges(reader);
   reader.end();
   return ranges;
@@ -62,7 +62,7 @@ export function readRanges(reader: MessageReader): KeyRange[] {
     if (head % 2 === 1) {
       reader.back(begin.length);
       end = reader.raw(begin.length + 1);
-      if (end[begin.length] !== 0) throw reader.malformed('the end of a single key is not zero');
+      if (end[begin.length] !== 0) throw reader.corrupt('the end of a single key is not zero');
     } else {
       end = reader.counted();
     }

@@ -86,7 +86,7 @@ export function decodeRequest(payload: Uint8Array): CommitRequest {
   const reader = new MessageReader(payload);
   const format = reader.byte();
   if (format !== FORMAT) {
-    throw reader.malformed(`format ${format} is unknown here (${FORMAT} is known)`);
+    throw reader.corrupt(`format ${format} is unknown here (${FORMAT} is known)`);
   }
   const expiresAtMs = reader.long('expiry');
   const readVersion = reader.long('read version');
@@ -179,6 +179,6 @@ function operationOf(tag: number, reader: MessageReader): Operation {
   if (tag === CLEAR) return { type: 'clear', key: reader.counted() };
   if (tag === CLEAR_RANGE) return { type: 'clearRange', begin: reader.counted(), end: reader.counted() };
   const atomic = ATOMICS[tag - FIRST_ATOMIC];
-  if (atomic === undefined) throw reader.malformed(`operation ${tag} is unknown here`);
+  if (atomic === undefined) throw reader.corrupt(`operation ${tag} is unknown here`);
   return { type: 'atomic', atomic, key: reader.counted(), operand: reader.counted() };
 }

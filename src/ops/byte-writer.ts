@@ -1,5 +1,5 @@
 /**
- * Bytes written one after the other into a buffer that grows; the counterpart of `ByteReader`.
+ * Bytes written one after the other into a buffer that grows; the counterpart of `BatchReader`.
  */
 export class ByteWriter {
   #bytes: Buffer;

@@ -18,7 +18,7 @@ import { BitloomError } from '../errors.ts';
 import { BATCH_BYTES_MAX } from '../limits.ts';
 import type { Clause } from '../query/clause.ts';
 import { parseWhere } from '../query/where.ts';
-import { ByteReader } from './byte-reader.ts';
+import { BatchReader } from './batch-reader.ts';
 import { ByteWriter } from './byte-writer.ts';
 import {
   type BatchMeta,
@@ -76,7 +76,7 @@ export function encodeBatch(batch: OpBatch): Uint8Array {
  *   another type
  */
 export function decodeBatch(bytes: Uint8Array, definition: IndexDefinition): OpBatch {
-  const reader = new ByteReader(bytes);
+  const reader = new BatchReader(bytes);
   if (reader.text(MAGIC.length) !== MAGIC) throw reader.corrupt('these are not the bytes of a batch');
   const version = reader.byte();
   if (version !== FORMAT_VERSION) {
@@ -141,7 +141,7 @@ function writeFields(writer: ByteWriter, batch: OpBatch): Uint16Array {
 }
 
 /** Index among the fields used → index in the definition. */
-function readFields(reader: ByteReader, definition: IndexDefinition): Uint16Array {
+function readFields(reader: BatchReader, definition: IndexDefinition): Uint16Array {
   const usedFields = new Uint16Array(reader.count(3));
   for (let localIndex = 0; localIndex < usedFields.length; localIndex++) {
     const name = reader.text(reader.varint());
@@ -163,7 +163,7 @@ function writeTexts(writer: ByteWriter, texts: readonly string[]): void {
   for (const text of texts) writer.text(text, false);
 }
 
-function readTexts(reader: ByteReader): string[] {
+function readTexts(reader: BatchReader): string[] {
   const byteCounts = new Uint32Array(reader.count(1));
   for (let index = 0; index < byteCounts.length; index++) byteCounts[index] = reader.varint();
   const texts = reader.texts(byteCounts);
@@ -189,7 +189,7 @@ function writeMeta(writer: ByteWriter, meta: BatchMeta | null): void {
   }
 }
 
-function readMeta(reader: ByteReader): BatchMeta | null {
+function readMeta(reader: BatchReader): BatchMeta | null {
   const bits = reader.byte();
   if (bits === 0) return null;
   if ((bits & 1) === 0 || bits > 15) throw reader.corrupt(`no meta has the bits ${bits}`);
@@ -218,7 +218,7 @@ function writeEntities(writer: ByteWriter, batch: OpBatch): void {
   }
 }
 
-function readEntities(reader: ByteReader, entityCount: number, directOps: number, sourceCount: number) {
+function readEntities(reader: BatchReader, entityCount: number, directOps: number, sourceCount: number) {
   const slots = new Uint32Array(entityCount);
   const flags = new Uint8Array(entityCount);
   const entitySources = new Uint32Array(entityCount);
@@ -260,7 +260,7 @@ interface OpsExpected {
   readonly nestedOps: number;
 }
 
-function readOps(reader: ByteReader, expected: OpsExpected) {
+function readOps(reader: BatchReader, expected: OpsExpected) {
   const { usedFields, directOps } = expected;
   const opCount = directOps + expected.nestedOps;
   const kinds = new Uint8Array(opCount);
@@ -304,7 +304,7 @@ function valueMax(field: FieldDefinition, stringCount: number): number {
 }
 
 function readQueries(
-  reader: ByteReader,
+  reader: BatchReader,
   definition: IndexDefinition,
   queryCount: number,
   directOps: number,
@@ -325,7 +325,7 @@ function readQueries(
   return queries;
 }
 
-function clauseOf(reader: ByteReader, definition: IndexDefinition, whereText: string): Clause {
+function clauseOf(reader: BatchReader, definition: IndexDefinition, whereText: string): Clause {
   let where: unknown;
   try {
     where = JSON.parse(whereText);
