@@ -9,6 +9,7 @@ import { closeSync, fsyncSync, openSync, rmSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import pg from 'pg';
 import { BitloomError } from '../src/errors.ts';
+import { answerOf } from './child-answer.ts';
 import { childFile } from './child-file.ts';
 import type { CommitNodeSettings, CommitOrder, CommitReport, CommitSystem, NodeRun } from './commit-node.ts';
 import { WORKLOADS, type WorkloadName } from './commit-workloads.ts';
@@ -266,17 +267,12 @@ class BenchNode {
     if (this.#child.connected) await this.#ask({ kind: 'close' });
   }
 
-  #ask(order: CommitOrder): Promise<CommitReport> {
-    return new Promise((resolve, reject) => {
-      const ended = (code: number | null) => reject(childError(`it ended with code ${code}`));
-      this.#child.once('close', ended);
-      this.#child.once('message', (report: CommitReport) => {
-        this.#child.off('close', ended);
-        if (report.ok) resolve(report);
-        else reject(childError(report.message ?? 'it gave no reason'));
-      });
-      this.#child.send(order);
-    });
+  async #ask(order: CommitOrder): Promise<CommitReport> {
+    const answer = answerOf<CommitReport>(this.#child, (code) => childError(`it ended with code ${code}`));
+    this.#child.send(order);
+    const report = await answer;
+    if (!report.ok) throw childError(report.message ?? 'it gave no reason');
+    return report;
   }
 }
 

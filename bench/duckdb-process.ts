@@ -2,6 +2,7 @@
 import { type ChildProcess, fork } from 'node:child_process';
 import { once } from 'node:events';
 import { BitloomError } from '../src/errors.ts';
+import { answerOf } from './child-answer.ts';
 import { childFile } from './child-file.ts';
 import type { BenchDump } from './dump.ts';
 import type { LoadPeer } from './load.ts';
@@ -49,15 +50,8 @@ export class DuckdbProcess implements LoadPeer {
     await ended;
   }
 
-  async #answer(): Promise<Answer> {
-    return new Promise((resolve, reject) => {
-      const fail = (code: number | null): void => reject(childError(`it ended with code ${code}`));
-      this.#child.once('close', fail);
-      this.#child.once('message', (answer) => {
-        this.#child.off('close', fail);
-        resolve(answer as Answer);
-      });
-    });
+  #answer(): Promise<Answer> {
+    return answerOf(this.#child, (code) => childError(`it ended with code ${code}`));
   }
 }
 

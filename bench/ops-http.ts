@@ -9,6 +9,7 @@ import { join } from 'node:path';
 import { BitloomClient } from '../src/client/client.ts';
 import { BitloomError } from '../src/errors.ts';
 import { type Batch, openIndex, type Query } from '../src/index.ts';
+import { answerOf } from './child-answer.ts';
 import { childFile } from './child-file.ts';
 import { assertAgree } from './difference.ts';
 import { perSecond } from './load.ts';
@@ -147,14 +148,13 @@ async function startServer(kind: 'own' | 'plain', given: string): Promise<Server
 }
 
 async function urlOf(child: ChildProcess): Promise<string> {
-  const ended = once(child, 'close').then(([code]) => {
-    throw new BitloomError('BENCH_CHILD', `the server to measure ended with code ${code}`, {
-      hint: 'its error is above',
-    });
-  });
-  // Once it has an address its end is expected.
-  ended.catch(() => {});
-  const [{ url }] = await Promise.race([once(child, 'message'), ended]);
+  const { url } = await answerOf<{ url: string }>(
+    child,
+    (code) =>
+      new BitloomError('BENCH_CHILD', `the server to measure ended with code ${code}`, {
+        hint: 'its error is above',
+      }),
+  );
   return url;
 }
 

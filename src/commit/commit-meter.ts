@@ -1,4 +1,5 @@
 /** What a node counts and times. Latencies are kept as histograms; a metrics registry can listen to each of them. */
+import { BucketCounts } from '../bucket-counts.ts';
 import type { Verdict } from './commit-storage.ts';
 
 /** The parts of a leader's batch. */
@@ -42,7 +43,7 @@ export class CommitMeter {
   leaseMarginMsMin: number | null = null;
   /** Called for each latency. */
   onPhase: (phase: Phase, seconds: number) => void = () => {};
-  readonly #phases = new Map(PHASES.map((phase) => [phase, new Latencies()]));
+  readonly #phases = new Map(PHASES.map((phase) => [phase, new BucketCounts(LATENCY_BOUNDS_SECONDS)]));
 
   time(phase: Phase, milliseconds: number): void {
     const seconds = milliseconds / 1000;
@@ -56,29 +57,13 @@ export class CommitMeter {
   }
 
   phases(): Record<Phase, LatencyHistogram> {
-    const entries = PHASES.map((phase) => [phase, this.#phases.get(phase)!.snapshot()] as const);
+    const entries = PHASES.map((phase) => [phase, histogramOf(this.#phases.get(phase)!)] as const);
     return Object.fromEntries(entries) as Record<Phase, LatencyHistogram>;
   }
 }
 
-class Latencies {
-  readonly #counts = LATENCY_BOUNDS_SECONDS.map(() => 0);
-  #count = 0;
-  #sumSeconds = 0;
-
-  add(seconds: number): void {
-    this.#count++;
-    this.#sumSeconds += seconds;
-    const bucket = LATENCY_BOUNDS_SECONDS.findIndex((upTo) => seconds <= upTo);
-    if (bucket >= 0) this.#counts[bucket]++;
-  }
-
-  snapshot(): LatencyHistogram {
-    let count = 0;
-    const buckets = LATENCY_BOUNDS_SECONDS.map((upToSeconds, i) => ({
-      upToSeconds,
-      count: (count += this.#counts[i]),
-    }));
-    return { count: this.#count, sumSeconds: this.#sumSeconds, buckets };
-  }
+function histogramOf(latencies: BucketCounts): LatencyHistogram {
+  const counts = latencies.cumulative();
+  const buckets = LATENCY_BOUNDS_SECONDS.map((upToSeconds, i) => ({ upToSeconds, count: counts[i] }));
+  return { count: latencies.count, sumSeconds: latencies.sum, buckets };
 }

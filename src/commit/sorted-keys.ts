@@ -2,6 +2,8 @@
  * A sorted set of strings for many additions between few looks: additions wait unsorted until somebody looks. The caller
  * never adds what is there.
  */
+import { lowerBound } from './byte-order.ts';
+
 const INSERTED_SINGLY_MAX = 16;
 
 export class SortedKeys {
@@ -19,7 +21,7 @@ export class SortedKeys {
       this.#sorted = this.#sorted.concat(this.#added.sort()).sort();
       this.#added = [];
     } else if (this.#added.length > 0) {
-      for (const key of this.#added) this.#sorted.splice(search(this.#sorted, key), 0, key);
+      for (const key of this.#added) this.#sorted.splice(lowerBound(this.#sorted, key), 0, key);
       this.#added = [];
     }
     return this.#sorted;
@@ -27,7 +29,7 @@ export class SortedKeys {
 
   /** The place of the first one that is not before `key`. */
   indexOf(key: string): number {
-    return search(this.sorted(), key);
+    return lowerBound(this.sorted(), key);
   }
 
   /** Removes those of [begin, end). @returns them */
@@ -35,15 +37,4 @@ export class SortedKeys {
     const first = this.indexOf(begin);
     return this.#sorted.splice(first, this.indexOf(end) - first);
   }
-}
-
-function search(keys: readonly string[], key: string): number {
-  let low = 0;
-  let high = keys.length;
-  while (low < high) {
-    const middle = (low + high) >>> 1;
-    if (keys[middle] < key) low = middle + 1;
-    else high = middle;
-  }
-  return low;
 }

@@ -6,7 +6,7 @@
  * The list is cut into blocks of some hundred boundaries, each with a bound of its values: finding a key is two binary
  * searches, a change moves one block's entries, and looking for a high value in a wide range steps over whole blocks.
  */
-import { latin1ToBytes } from './byte-order.ts';
+import { latin1ToBytes, lowerBound } from './byte-order.ts';
 import type { KeyRange } from './commit-storage.ts';
 
 const BLOCK_BOUNDARIES_MAX = 512;
@@ -217,18 +217,6 @@ function zeroBlockThrough(block: Block, threshold: number, valueBeforeBlock: num
   keys.length = kept;
   values.length = kept;
   block.valueMax = highest(values);
-}
-
-/** The first index from which keys are not before `key`. */
-function lowerBound(keys: readonly string[], key: string): number {
-  let low = 0;
-  let high = keys.length;
-  while (low < high) {
-    const middle = (low + high) >>> 1;
-    if (keys[middle] < key) low = middle + 1;
-    else high = middle;
-  }
-  return low;
 }
 
 /** The first index from `from` on from which keys are after `key`. */

@@ -1,4 +1,5 @@
 /** How long flushes took, as a cumulative histogram in the shape that metrics want. */
+import { BucketCounts } from '../bucket-counts.ts';
 
 const UPPER_BOUNDS_SECONDS = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5];
 
@@ -10,20 +11,15 @@ export interface FlushSeconds {
 }
 
 export class FlushTimes {
-  readonly #counts = UPPER_BOUNDS_SECONDS.map(() => 0);
-  #count = 0;
-  #sum = 0;
+  readonly #seconds = new BucketCounts(UPPER_BOUNDS_SECONDS);
 
   add(seconds: number): void {
-    this.#count++;
-    this.#sum += seconds;
-    const bucket = UPPER_BOUNDS_SECONDS.findIndex((upTo) => seconds <= upTo);
-    if (bucket >= 0) this.#counts[bucket]++;
+    this.#seconds.add(seconds);
   }
 
   snapshot(): FlushSeconds {
-    let count = 0;
-    const buckets = UPPER_BOUNDS_SECONDS.map((upTo, i) => ({ upTo, count: (count += this.#counts[i]) }));
-    return { count: this.#count, sum: this.#sum, buckets };
+    const { count, sum } = this.#seconds;
+    const counts = this.#seconds.cumulative();
+    return { count, sum, buckets: UPPER_BOUNDS_SECONDS.map((upTo, i) => ({ upTo, count: counts[i] })) };
   }
 }

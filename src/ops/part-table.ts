@@ -132,7 +132,8 @@ function mixed(hash: number, word: number): number {
   return (Math.imul((turned << 13) | (turned >>> 19), 5) + 0xe6546b64) | 0;
 }
 
-function finished(hash: number): number {
+/** As MurmurHash3 ends: every bit of the hash depends on every bit given. */
+export function finished(hash: number): number {
   let last = Math.imul(hash ^ (hash >>> 16), 0x85ebca6b);
   last = Math.imul(last ^ (last >>> 13), 0xc2b2ae35);
   return last ^ (last >>> 16);

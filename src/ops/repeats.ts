@@ -17,6 +17,7 @@ import { randomInt } from 'node:crypto';
 import { DEDUP_REPEATS_PART } from '../limits.ts';
 import { dedup } from './dedup.ts';
 import { OP_ADD, OP_DELETE, type OpBatch } from './op.ts';
+import { finished } from './part-table.ts';
 
 /** Chosen anew by every process, so that no one can prepare slots that collide. */
 const SEED = randomInt(2 ** 32);
@@ -38,7 +39,7 @@ function repeatedSlots({ slots, entityCount }: OpBatch): number {
   let count = 0;
   for (let entity = 0; entity < entityCount; entity++) {
     const slot = slots[entity];
-    let row = hashOf(slot) & mask;
+    let row = finished(slot ^ SEED) & mask;
     while (table[row] !== 0 && slots[table[row] - 1] !== slot) row = (row + 1) & mask;
     if (table[row] !== 0) count++;
     table[row] = entity + 1;
@@ -72,12 +73,4 @@ function repeatedFields({ fields, entityCount, opStarts, kinds, fieldIndexes }: 
     if (isRepeating) count++;
   }
   return count;
-}
-
-/** As MurmurHash3 ends. */
-function hashOf(slot: number): number {
-  let hash = slot ^ SEED;
-  hash = Math.imul(hash ^ (hash >>> 16), 0x85ebca6b);
-  hash = Math.imul(hash ^ (hash >>> 13), 0xc2b2ae35);
-  return hash ^ (hash >>> 16);
 }

@@ -2,20 +2,9 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { applyAtomic, type ReadingAtomic } from '../../src/commit/atomic.ts';
 import { VALUE_BYTES_MAX } from '../../src/commit/commit-limits.ts';
+import { READING_ATOMICS } from './operation-fixtures.ts';
 
 const WIDTHS = [0, 1, 7, 8, 9, 16];
-const ATOMICS: ReadingAtomic[] = [
-  'ADD',
-  'BIT_AND',
-  'BIT_OR',
-  'BIT_XOR',
-  'APPEND_IF_FITS',
-  'MAX',
-  'MIN',
-  'BYTE_MIN',
-  'BYTE_MAX',
-  'COMPARE_AND_CLEAR',
-];
 
 const hex = (text: string | undefined) => (text === undefined ? undefined : Buffer.from(text, 'hex'));
 const asHex = (value: Uint8Array | undefined) =>
@@ -72,7 +61,7 @@ const operands = fc.constantFrom(...WIDTHS).chain((width) =>
   ),
 );
 
-describe.each(ATOMICS)('%s', (atomic) => {
+describe.each(READING_ATOMICS)('%s', (atomic) => {
   test('equals its definition at any widths', () => {
     fc.assert(
       fc.property(fc.option(operands, { nil: undefined }), operands, (existing, operand) => {

@@ -1,5 +1,6 @@
 /** Arbitrary operations over few short keys, so that they meet each other; all within the limits. */
 import fc from 'fast-check';
+import type { ReadingAtomic } from '../../src/commit/atomic.ts';
 import { bytesToLatin1 } from '../../src/commit/byte-order.ts';
 import type { KeyRange } from '../../src/commit/commit-storage.ts';
 import type { Atomic, Operation } from '../../src/commit/operation.ts';
@@ -17,7 +18,7 @@ export const ranges: fc.Arbitrary<KeyRange> = fc
   .tuple(keys, keys)
   .map(([a, b]) => (bytesToLatin1(a) <= bytesToLatin1(b) ? { begin: a, end: b } : { begin: b, end: a }));
 
-export const readingAtomics = fc.constantFrom<Atomic>(
+export const READING_ATOMICS: readonly ReadingAtomic[] = [
   'ADD',
   'BIT_AND',
   'BIT_OR',
@@ -28,7 +29,9 @@ export const readingAtomics = fc.constantFrom<Atomic>(
   'BYTE_MIN',
   'BYTE_MAX',
   'COMPARE_AND_CLEAR',
-);
+];
+
+export const readingAtomics = fc.constantFrom<Atomic>(...READING_ATOMICS);
 
 /** Ten bytes for the stamp somewhere, then the offset. */
 const templates = fc.tuple(keys, keys).map(([before, after]) => template(before, after));
