@@ -113,7 +113,8 @@ export class ServerMetrics {
       this.#dumps.set({ status }, moment.dumps.filter((dump) => dump.status === status).length);
     }
     if (moment.stats !== null) this.#setIndex(moment.stats);
-    const text = await this.#registry.metrics();
+    // The text format knows NaN; prom-client writes Nan, for a mean of nothing and other values that there are not.
+    const text = (await this.#registry.metrics()).replaceAll(/ Nan$/gm, ' NaN');
     const log = moment.stats?.log ?? null;
     return log === null ? text : text + flushHistogram(log.flushSeconds);
   }

@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { beforeAll, expect, test } from 'vitest';
+import { ServerMetrics } from '../../src/server/metrics.ts';
 import { temporaryDirectory } from '../temporary.ts';
 import { ask, eventually, smallDump, withServer } from './harness.ts';
 
@@ -68,6 +69,24 @@ test('every line is in the text format, and every sample has a type and a help',
   }
   // No series twice.
   expect(new Set(samples.map(({ name, labels }) => name + JSON.stringify(labels))).size).toBe(samples.length);
+});
+
+test('a value that there is not is told as the text format wants it', async () => {
+  const metrics = new ServerMetrics();
+  const moment = {
+    stats: null,
+    sources: [],
+    dumps: [],
+    batchesInFlight: 0,
+    batchBytesInFlight: 0,
+    queriesInFlight: 0,
+    isReady: false,
+    heartbeatAgeSeconds: null,
+  };
+  // Nothing has been measured of the event loop since the first scrape.
+  const scrapes = [await metrics.scrape(moment), await metrics.scrape(moment)];
+  const means = scrapes.flatMap(samplesOf).filter(({ name }) => name === 'nodejs_eventloop_lag_mean_seconds');
+  expect(means[1].value).toBeNaN();
 });
 
 test('histograms add up', () => {
