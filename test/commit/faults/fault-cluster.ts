@@ -225,14 +225,18 @@ export class FaultCluster {
 
   /**
    * Kills a session of `node` on the server, which takes that for a crash: it ends all sessions, recovers, and empties
-   * what is unlogged. Only for a server of this machine.
+   * what is unlogged. Resolves after the recovery. Only for a server of this machine.
    */
   async crashServer({ name }: NodeProcess): Promise<void> {
     const [{ pid }] = await this.sql('SELECT pid FROM pg_stat_activity WHERE application_name = $1 LIMIT 1', [
       `${this.schema} ${name}`,
     ]);
+    // Until the server has ended our session, a new one could still be of the time before the crash, and end with it.
+    const ended = new Promise<void>((resolve) => {
+      this.#admin.once('end', resolve);
+    });
     process.kill(Number(pid), 'SIGKILL');
-    await this.#admin.end().catch(() => {});
+    await ended;
     for (const deadlineMs = performance.now() + 30_000; ; await sleep(20)) {
       this.#admin = this.#newAdmin();
       try {
