@@ -11,6 +11,11 @@ import { SortSegment } from './sort-segment.ts';
 import { SortSegmentBuilder } from './sort-segment-builder.ts';
 import type { FieldSegments, Version, VersionSegments } from './version.ts';
 
+/** The segments of fields without a value. */
+const EMPTY_FILTER = new FilterSegmentBuilder({ field: '' }).finish();
+const EMPTY_SORT = new SortSegmentBuilder({ field: '', transpose: () => {} }).finish();
+const EMPTY_DICTIONARY = new DictionaryBuilder().finish();
+
 export interface BaseVersionOptions {
   readonly id: number;
   readonly definition: IndexDefinition;
@@ -62,10 +67,10 @@ export class BaseVersion implements Version {
 
   #openField(field: FieldDefinition, segments: FieldSegments): void {
     const { name } = field;
-    if (field.filter) this.#filters.set(name, new FilterSegment(segments.filter ?? emptyFilter()));
-    if (field.sort) this.#sorts.set(name, new SortSegment(segments.sort ?? emptySort()));
+    if (field.filter) this.#filters.set(name, new FilterSegment(segments.filter ?? EMPTY_FILTER));
+    if (field.sort) this.#sorts.set(name, new SortSegment(segments.sort ?? EMPTY_SORT));
     if (field.type === 'string') {
-      this.#dictionaries.set(name, new DictionarySegment(segments.dictionary ?? emptyDictionary()));
+      this.#dictionaries.set(name, new DictionarySegment(segments.dictionary ?? EMPTY_DICTIONARY));
     }
   }
 }
@@ -92,16 +97,4 @@ export function isWithinAlive(version: Version, field: string): boolean {
     (filter === undefined || filter.present.isSubset(version.alive)) &&
     (sort === undefined || sort.present.isSubset(version.alive))
   );
-}
-
-function emptyFilter(): SharedArrayBuffer {
-  return new FilterSegmentBuilder({ field: '' }).finish();
-}
-
-function emptySort(): SharedArrayBuffer {
-  return new SortSegmentBuilder({ field: '', transpose: () => {} }).finish();
-}
-
-function emptyDictionary(): SharedArrayBuffer {
-  return new DictionaryBuilder().finish();
 }

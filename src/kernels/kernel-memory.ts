@@ -12,11 +12,14 @@ export type Pointer = number;
 
 const WASM_PAGE_BYTES = 65_536;
 const MEMORY_PAGES_MAX = 32_767;
-/** Growing copies nothing, but detaches views; a step of 1 MiB at least keeps it rare. */
-const GROWTH_PAGES_MIN = 16;
+/**
+ * Growing copies nothing, but detaches views, and every buffer it makes is for the garbage collector a young object of the
+ * size of the whole memory, over which it collects again and again. So the memory doubles; what is not used is not there.
+ */
+const INITIAL_PAGES = 16;
 
 export function createWasmMemory(): WebAssembly.Memory {
-  return new WebAssembly.Memory({ initial: GROWTH_PAGES_MIN, maximum: MEMORY_PAGES_MAX });
+  return new WebAssembly.Memory({ initial: INITIAL_PAGES, maximum: MEMORY_PAGES_MAX });
 }
 
 export class KernelMemory {
@@ -55,10 +58,11 @@ export class KernelMemory {
   }
 
   private grow(bytes: number): void {
-    const pages = Math.ceil(bytes / WASM_PAGE_BYTES) - this.u8.length / WASM_PAGE_BYTES;
-    const room = MEMORY_PAGES_MAX - this.u8.length / WASM_PAGE_BYTES;
+    const pagesNow = this.u8.length / WASM_PAGE_BYTES;
+    const pagesNeeded = Math.ceil(bytes / WASM_PAGE_BYTES);
+    const pages = Math.max(pagesNeeded, Math.min(2 * pagesNow, MEMORY_PAGES_MAX));
     try {
-      this.memory.grow(Math.max(pages, Math.min(GROWTH_PAGES_MIN, room)));
+      this.memory.grow(pages - pagesNow);
     } catch (cause) {
       throw new BitloomError('KERNEL_MEMORY_EXHAUSTED', `A worker needs ${bytes} bytes of kernel memory.`, {
         hint: 'Load in smaller chunks: lower chunkLines.',

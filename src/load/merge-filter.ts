@@ -20,6 +20,8 @@ import { SlotSet } from './merge-slot-set.ts';
 /** Slots of a key up to which they are gathered in a list; a longer one is united as bitmaps. */
 const GATHERED_SLOTS_MAX = 1 << 24;
 const GATHERED_SLOTS_MIN = 65_536;
+/** Slots from which a native copy pays for its call. */
+const NATIVE_COPY_SLOTS_MIN = 128;
 /** Slots of a key for each late one, from which it is worth merging the late ones in. */
 const LATE_SHARE = 8;
 /** Gathered slots out of order up to which sorting them beats uniting them page by page. */
@@ -31,14 +33,37 @@ interface Loss {
   set: SlotSet | null;
 }
 
-/** A directory of keys with their slots, either lists or bitmaps. */
-interface Directory {
+/** A directory of keys with their slots, either lists or bitmaps. A class, so that all have one shape in the hot loops. */
+class Directory {
   readonly keys: Uint32Array;
+  /** Slots of keys[i]: slots[starts[i] … starts[i + 1]). Empty with bitmaps. */
   readonly starts: Uint32Array;
   readonly slots: Uint32Array;
   /** Null: lists. */
   readonly bitmaps: readonly RoaringBitmap32[] | null;
   loss: Loss | null;
+
+  private constructor(
+    keys: Uint32Array,
+    starts: Uint32Array,
+    slots: Uint32Array,
+    bitmaps: readonly RoaringBitmap32[] | null,
+    loss: Loss | null,
+  ) {
+    this.keys = keys;
+    this.starts = starts;
+    this.slots = slots;
+    this.bitmaps = bitmaps;
+    this.loss = loss;
+  }
+
+  static ofLists(keys: Uint32Array, starts: Uint32Array, slots: Uint32Array, loss: Loss | null): Directory {
+    return new Directory(keys, starts, slots, null, loss);
+  }
+
+  static ofBitmaps(keys: Uint32Array, bitmaps: readonly RoaringBitmap32[], loss: Loss | null): Directory {
+    return new Directory(keys, NO_WORDS, NO_WORDS, bitmaps, loss);
+  }
 }
 
 /** One table, or the previous version. */
@@ -79,13 +104,13 @@ function layerOf(source: FieldSource, field: string): Layer {
     for (const part of parts) {
       const loss = part.run === NO_RUN ? null : lossOf(source, runs[index] + part.run, losses);
       if (part.kind === KIND_PAIRS) {
-        const pairs = pairsOf(part);
-        directories.push({ ...pairs, keys: translated(pairs.keys, translation), bitmaps: null, loss });
+        const { keys, starts, slots } = pairsOf(part);
+        directories.push(Directory.ofLists(translated(keys, translation), starts, slots, loss));
         isPresentKnown &&= runsWithPresent.has(part.run);
       } else if (part.kind === KIND_BITMAPS) {
         const keys = translated(bitmapKeysOf(part), translation);
         const bitmaps = bitmapsOf(part);
-        directories.push({ keys, starts: NO_WORDS, slots: NO_WORDS, bitmaps, loss });
+        directories.push(Directory.ofBitmaps(keys, bitmaps, loss));
         for (const bitmap of bitmaps) present.push(kept(bitmap, loss));
       } else if (part.kind === KIND_PRESENT) present.push(kept(bitmapsOf(part)[0], loss));
     }
@@ -113,8 +138,8 @@ function previousLayer(previous: SharedArrayBuffer): Layer {
   const { runKeys, runStarts, runSlots, bitmapKeys } = segment;
   const bitmaps = Array.from(bitmapKeys, (key) => segment.bitmap(key));
   const directories = [
-    { keys: runKeys, starts: runStarts, slots: runSlots, bitmaps: null, loss: null },
-    { keys: bitmapKeys, starts: NO_WORDS, slots: NO_WORDS, bitmaps, loss: null },
+    Directory.ofLists(runKeys, runStarts, runSlots, null),
+    Directory.ofBitmaps(bitmapKeys, bitmaps, null),
   ];
   return { directories, present: segment.present };
 }
@@ -247,27 +272,26 @@ class DirectoryMerge {
 
   /** Entries order[from … to) together. */
   #addUnited(key: number, order: Uint32Array | null, from: number, to: number): void {
-    const total = this.#listedSlots(order, from, to);
-    if (total > GATHERED_SLOTS_MAX) {
-      this.#addBitmaps(key, order, from, to);
-      return;
-    }
-    this.#gathered = withRoom(this.#gathered, total);
-    const gathered = this.#gathered;
     // Of each list the slots above all before it are appended; the others, of rows that came late, are put aside.
     let count = 0;
     let lateCount = 0;
     for (let i = from; i < to; i++) {
       const entry = order === null ? i : order[i];
-      const { starts, slots, loss } = this.#directories[this.#directoryOf[entry]];
-      const start = starts[this.#positionOf[entry]];
-      const end = starts[this.#positionOf[entry] + 1];
-      const split = count === 0 ? start : firstAbove(slots, start, end, gathered[count - 1]);
+      const { bitmaps, starts, slots, loss } = this.#directories[this.#directoryOf[entry]];
+      const position = this.#positionOf[entry];
+      const start = starts[position];
+      const end = starts[position + 1];
+      if (bitmaps !== null || count + lateCount + end - start > GATHERED_SLOTS_MAX) {
+        this.#addBitmaps(key, order, from, to);
+        return;
+      }
+      const split = count === 0 ? start : firstAbove(slots, start, end, this.#gathered[count - 1]);
       if (split > start) {
         this.#late = withRoom(this.#late, lateCount + split - start);
         lateCount = take(slots, start, split, loss, this.#late, lateCount);
       }
-      count = take(slots, split, end, loss, gathered, count);
+      this.#gathered = withRoom(this.#gathered, count + end - split);
+      count = take(slots, split, end, loss, this.#gathered, count);
     }
     if (lateCount * LATE_SHARE <= count) this.#addNearlyOrdered(key, count, lateCount);
     else this.#addUnordered(key, count, lateCount);
@@ -285,24 +309,13 @@ class DirectoryMerge {
   }
 
   #addUnordered(key: number, count: number, lateCount: number): void {
+    const total = count + lateCount;
+    this.#gathered = withRoom(this.#gathered, total);
     const gathered = this.#gathered;
     gathered.set(this.#late.subarray(0, lateCount), count);
-    const total = count + lateCount;
     if (total > SORTED_SLOTS_MAX) {
       this.#builder.addBitmap(key, unionOfSlots(gathered.subarray(0, total)));
     } else this.#builder.addSlots(key, gathered, 0, sortUnique(gathered, total));
-  }
-
-  /** Slots of the entries together, Infinity when one of them is a bitmap. */
-  #listedSlots(order: Uint32Array | null, from: number, to: number): number {
-    let total = 0;
-    for (let i = from; i < to; i++) {
-      const entry = order === null ? i : order[i];
-      const { bitmaps, starts } = this.#directories[this.#directoryOf[entry]];
-      if (bitmaps !== null) return Infinity;
-      total += starts[this.#positionOf[entry] + 1] - starts[this.#positionOf[entry]];
-    }
-    return total;
   }
 
   #addBitmaps(key: number, order: Uint32Array | null, from: number, to: number): void {
@@ -342,7 +355,8 @@ function take(
 /** Copies slots[start … end) to target from `at` on and returns the end. */
 function copy(slots: Uint32Array, start: number, end: number, target: Uint32Array, at: number): number {
   const shift = at - start;
-  for (let i = start; i < end; i++) target[i + shift] = slots[i];
+  if (end - start >= NATIVE_COPY_SLOTS_MIN) target.set(slots.subarray(start, end), at);
+  else for (let i = start; i < end; i++) target[i + shift] = slots[i];
   return end + shift;
 }
 

@@ -3,10 +3,10 @@
  */
 import { borrowWords, returnWords } from '../index/scratch-memory.ts';
 
-/** The words with room for so many, what was in them kept. */
+/** The words with room for so many, what was in them kept. At least doubles, so that appending is linear in all. */
 export function withRoom(words: Uint32Array<ArrayBuffer>, count: number): Uint32Array<ArrayBuffer> {
   if (count <= words.length) return words;
-  const larger = borrowWords(count);
+  const larger = borrowWords(Math.max(count, 2 * words.length));
   larger.set(words);
   returnWords(words);
   return larger;
