@@ -176,6 +176,57 @@ describe('decode kernels', () => {
     );
   });
 
+  // Kernels take four ordinary fields at a time, and these are what is ordinary; one that is not sends its three neighbours
+  // the long way.
+  const short = fc.tuple(fc.nat({ max: 99_999_999 }), fc.nat({ max: 8 })).map(([value, width]) => {
+    return String(value).padStart(width, '0').slice(0, 8);
+  });
+  const epoch = fc.oneof(
+    fc.integer({ min: 1_000_000_000, max: 4_199_999_999 }),
+    fc.constantFrom(4_199_999_999, 4_200_000_000, 4_294_967_295, 4_294_967_296, 9_999_999_999),
+  );
+  test.each([
+    ['uint32', short],
+    ['int32', short],
+    ['integer', short],
+    ['timestamp', short],
+    ['timestamp', epoch.map(String)],
+  ] as const)('%s in stretches of ordinary fields', (type, ordinary) => {
+    const lineEnd = fc.constantFrom('', '\r');
+    const fields = fc.array(
+      fc.oneof(
+        { weight: 15, arbitrary: ordinary },
+        { weight: 1, arbitrary: field },
+        { weight: 1, arbitrary: fc.constant('') },
+      ),
+      { minLength: 4, maxLength: 40 },
+    );
+    fc.assert(
+      fc.property(fields, lineEnd, fc.constantFrom('', '7', '\\N'), (texts, end, nullText) => {
+        expectTwin(
+          texts.map((text) => text + end),
+          type,
+          nullText,
+        );
+        expectTwin(texts, type, nullText, false);
+      }),
+      { numRuns: 500 },
+    );
+  });
+
+  test('any byte in any place of an ordinary field', () => {
+    for (let at = 0; at < 10; at++) {
+      for (let byte = 0; byte < 256; byte++) {
+        const character = String.fromCharCode(byte);
+        if (character === ',' || character === '\n') continue;
+        const text = '1'.repeat(at) + character + '1'.repeat(9 - at);
+        expectTwin(['1000000000', '1400000000', text, '1999999999'], 'timestamp');
+        const eight = ['10000000', '5', text.slice(0, 8), '99999999'];
+        for (const type of ['uint32', 'int32', 'integer'] as const) expectTwin(eight, type);
+      }
+    }
+  });
+
   test('every number of digits, with and without leading zeros, any byte in any place', () => {
     const fields: string[] = [];
     for (let length = 1; length <= 24; length++) {

@@ -1,5 +1,5 @@
 // Decode kernel for booleans: t, f, true, false, 0, 1; signature, nulls and flags as in field.ts.
-import { FLAGGED, isNullToken, NULL, trimmedEnd } from './field';
+import { endOf, FLAGGED, isNullToken, NULL, startOf } from './field';
 
 const TRUE: u32 = 0x65757274; // 'true', 'fals' as little-endian words
 const FALS: u32 = 0x736c6166;
@@ -25,8 +25,8 @@ export function decodeBoolean(
   let p = base + ((column as usize) << 2);
   let outcome: u32 = 0;
   for (let row: usize = 0; row < (rows as usize); row++, p += step) {
-    let start = (load<u32>(p) as usize) + 1;
-    let end = trimmedEnd(start, load<u32>(p, 4) as usize, trimCarriageReturn);
+    let start = startOf(p);
+    let end = endOf(p, start, trimCarriageReturn);
     if (((end - start) as u32) == nullTokenBytes && isNullToken(start, end - start, nullToken, nullTokenBytes)) {
       store<u8>(out + row, 0);
       store<u8>(nulls + row, 1);

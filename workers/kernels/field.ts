@@ -15,6 +15,17 @@ export function trimmedEnd(start: usize, end: usize, trimCarriageReturn: u32): u
   return trimCarriageReturn != 0 && end > start && load<u8>(end - 1) == 13 ? end - 1 : end;
 }
 
+// The field that the positions at p bound.
+@inline
+export function startOf(p: usize): usize {
+  return (load<u32>(p) as usize) + 1;
+}
+
+@inline
+export function endOf(p: usize, start: usize, trimCarriageReturn: u32): usize {
+  return trimmedEnd(start, load<u32>(p, 4) as usize, trimCarriageReturn);
+}
+
 export function isNullToken(start: usize, bytes: usize, nullToken: usize, nullTokenBytes: u32): bool {
   if (bytes != (nullTokenBytes as usize)) return false;
   for (let i: usize = 0; i < bytes; i++) {
