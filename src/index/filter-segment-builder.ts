@@ -15,13 +15,11 @@ import { unionOfSlots } from './slot-union.ts';
 /** Slots from which a native copy pays for its call. */
 const NATIVE_COPY_SLOTS_MIN = 64;
 
-const WORDS_RESERVED_MAX = 1 << 20;
-
 export interface FilterBuilderOptions {
   readonly field: string;
   /**
    * Bounds on what small values will hold together, where known: their memory is then reserved once instead
-   * of grown, up to a size at which a bound that is far off would cost more than growing.
+   * of grown. Far too much costs garbage collections.
    */
   readonly keyCountMax?: number;
   readonly slotCountMax?: number;
@@ -42,9 +40,9 @@ export class FilterSegmentBuilder {
 
   constructor(options: FilterBuilderOptions) {
     this.#field = options.field;
-    this.#runKeys = new GrowableWords(reserved(options.keyCountMax));
-    this.#runStarts = new GrowableWords(reserved(options.keyCountMax));
-    this.#runSlots = new GrowableWords(reserved(options.slotCountMax));
+    this.#runKeys = new GrowableWords(options.keyCountMax);
+    this.#runStarts = new GrowableWords(options.keyCountMax);
+    this.#runSlots = new GrowableWords(options.slotCountMax);
   }
 
   /** Adds slots[from…to), ascending and unique, as the slots of a key above every key added before. */
@@ -178,8 +176,4 @@ export class FilterSegmentBuilder {
     for (const bytes of this.#bitmapBytes) union.orInPlace(frozenView(bytes));
     return union;
   }
-}
-
-function reserved(wordsMax: number | undefined): number | undefined {
-  return wordsMax === undefined ? undefined : Math.min(wordsMax, WORDS_RESERVED_MAX);
 }

@@ -9,6 +9,7 @@ import { frozenView } from '../index/portable.ts';
 import { RoaringBitmap32 } from '../index/roaring.ts';
 import { borrowWords, returnWords } from '../index/scratch-memory.ts';
 import { unionOfSlots } from '../index/slot-union.ts';
+import { SMALL_VALUE_SLOTS_MAX } from '../limits.ts';
 import { KIND_BITMAPS, KIND_PAIRS, KIND_PRESENT, NO_RUN } from './accumulator-message.ts';
 import type { FieldMerge, FieldSource } from './merge.ts';
 import { orderByKey } from './merge-entries.ts';
@@ -84,7 +85,7 @@ export function mergeFilterField(merge: FieldMerge): SharedArrayBuffer {
   const builder = new FilterSegmentBuilder({
     field: merge.field,
     keyCountMax: directories.reduce((sum, { keys }) => sum + keys.length, 1),
-    slotCountMax: directories.reduce((sum, { slots }) => sum + slots.length, 0),
+    slotCountMax: directories.reduce((sum, { starts }) => sum + slotsOfSmallLists(starts), 0),
   });
   new DirectoryMerge(directories, builder).run();
   return builder.finish(unionOfPresent(layers));
@@ -332,6 +333,16 @@ class DirectoryMerge {
     }
     this.#builder.addBitmap(key, united.length === 1 ? united[0] : unionOf(united));
   }
+}
+
+/** Slots that values kept in the runs can have, except where a long list loses most of its slots to another layer. */
+function slotsOfSmallLists(starts: Uint32Array): number {
+  let slots = 0;
+  for (let i = 1; i < starts.length; i++) {
+    const count = starts[i] - starts[i - 1];
+    if (count <= SMALL_VALUE_SLOTS_MAX) slots += count;
+  }
+  return slots;
 }
 
 function setOf(loss: Loss): SlotSet {
