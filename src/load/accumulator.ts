@@ -41,8 +41,8 @@ export interface AccumulatorOptions {
 
 /** Rows of a page from which clearing and encoding its bitsets is cheaper than sorting pairs. */
 const DENSE_PAGE_ROWS_MIN = 256;
-/** Pairs sorted together: so many that the keys of a usual chunk come in one part. */
-const PAIRS_MAX = 1 << 21;
+/** Pairs sorted together: many, so that a key comes in few parts, and no more, as each takes 16 bytes per thread and field. */
+const PAIRS_MAX = 1 << 20;
 const PAIRS_MIN = 1 << 16;
 /** Pairs of all fields together, 128 MiB of which only what is used is ever touched. */
 const PAIRS_TOTAL = 1 << 24;
