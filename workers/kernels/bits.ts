@@ -119,10 +119,19 @@ export function setKeyCodes(
   lookup: usize,
   codes: usize,
 ): u32 {
+  if (nulls == 0) {
+    for (let row = from; row < to; row++) {
+      const key = load<u32>(keys + ((row as usize) << 2));
+      const code = load<u8>(lookup + ((key & (SMALL_KEYS - 1)) as usize));
+      if (key >= SMALL_KEYS || code == (CODE_NONE as u8)) return row;
+      store<u8>(codes + ((load<u32>(slots + ((row as usize) << 2)) & 0xffff) as usize), code);
+    }
+    return to;
+  }
   for (let row = from; row < to; row++) {
     const key = load<u32>(keys + ((row as usize) << 2));
     const code = load<u8>(lookup + ((key & (SMALL_KEYS - 1)) as usize)) as u32;
-    const isNull = nulls == 0 ? 0 : (load<u8>(nulls + (row as usize)) as u32);
+    const isNull = load<u8>(nulls + (row as usize)) as u32;
     if ((key >= SMALL_KEYS || code == CODE_NONE) && isNull == 0) return row;
     const position = load<u32>(slots + ((row as usize) << 2)) & 0xffff;
     store<u8>(codes + (position as usize), (code | (0 - isNull)) as u8);
