@@ -70,10 +70,13 @@ export class GrowableShorts {
 
 /**
  * Bytes appended piece by piece into blocks, for what may pass any one typed array. Pieces are padded to 8
- * bytes and stand one after the other once copied out.
+ * bytes and stand one after the other once copied out. Those that are somewhere for long enough stay there.
  */
 export class ByteBlocks {
-  #blocks: Uint8Array<ArrayBuffer>[] = [];
+  /** What is there so far, in order; the open block is not among them. */
+  #pieces: Uint8Array[] = [];
+  /** The memory of the pieces, as far as it is ours. */
+  #buffers: ArrayBuffer[] = [];
   #last = new Uint8Array(0);
   #lastUsed = 0;
   #total = 0;
@@ -98,24 +101,35 @@ export class ByteBlocks {
     return piece;
   }
 
+  /** Adds a piece, a multiple of 8 bytes, without a copy: it has to stay as it is until it is copied out. */
+  addView(piece: Uint8Array): void {
+    this.#closeBlock();
+    this.#pieces.push(piece);
+    this.#total += piece.length;
+  }
+
   copyTo(target: Uint8Array): void {
     this.#closeBlock();
     let offset = 0;
-    for (const block of this.#blocks) {
-      target.set(block, offset);
-      offset += block.length;
+    for (const piece of this.#pieces) {
+      target.set(piece, offset);
+      offset += piece.length;
     }
   }
 
   /** All pieces are spent. */
   release(): void {
     this.#closeBlock();
-    for (const block of this.#blocks) returnBuffer(block.buffer);
-    this.#blocks = [];
+    for (const buffer of this.#buffers) returnBuffer(buffer);
+    this.#buffers = [];
+    this.#pieces = [];
   }
 
   #closeBlock(): void {
-    if (this.#lastUsed > 0) this.#blocks.push(this.#last.subarray(0, this.#lastUsed));
+    if (this.#lastUsed > 0) {
+      this.#pieces.push(this.#last.subarray(0, this.#lastUsed));
+      this.#buffers.push(this.#last.buffer);
+    }
     this.#last = new Uint8Array(0);
     this.#lastUsed = 0;
   }

@@ -60,9 +60,10 @@ export class SortSegmentBuilder {
 
   /**
    * Adds the page of slots pageKey · 65,536 and up: its keys by position, 0 where absent, and the bitset of
-   * present slots. Pages ascend. Both arrays stay the caller's. A page without present slots is skipped.
+   * present slots. Pages ascend. Both arrays stay the caller's; a column that lasts, unchanged until `finish`, is copied
+   * only then. A page without present slots is skipped.
    */
-  addPage(pageKey: number, column: Uint32Array, present: Uint32Array): void {
+  addPage(pageKey: number, column: Uint32Array, present: Uint32Array, columnLasts = false): void {
     this.#checkPage(pageKey);
     const layers = this.#layerWords;
     const counts = this.#transpose(column, layers, present) ?? countPage(column, present, layers);
@@ -71,7 +72,7 @@ export class SortSegmentBuilder {
     this.#present.addBitset(pageKey, present, 0, size, counts.runCounts[PRESENT]);
     this.#pageKeys.push(pageKey);
     this.#pageSizes.push(size);
-    this.#addColumn(column, present, size);
+    this.#addColumn(column, present, size, columnLasts);
     this.#addKeyBounds(counts.keyMin, counts.keyMax);
     const bitsUsed = KEY_BITS - Math.clz32(counts.keyMax);
     for (let bit = 0; bit < bitsUsed; bit++) {
@@ -172,11 +173,12 @@ export class SortSegmentBuilder {
     this.#sparseKeys.release();
   }
 
-  #addColumn(column: Uint32Array, present: Uint32Array, size: number): void {
+  #addColumn(column: Uint32Array, present: Uint32Array, size: number, columnLasts: boolean): void {
     if (size > COLUMN_SPARSE_SLOTS_MAX) {
       this.#pageStarts.push(this.#denseKeys.byteLength / 4);
-      const target = this.#denseKeys.take(PAGE_SLOTS * 4);
-      target.set(new Uint8Array(column.buffer, column.byteOffset, PAGE_SLOTS * 4));
+      const bytes = new Uint8Array(column.buffer, column.byteOffset, PAGE_SLOTS * 4);
+      if (columnLasts) this.#denseKeys.addView(bytes);
+      else this.#denseKeys.take(PAGE_SLOTS * 4).set(bytes);
       return;
     }
     this.#pageStarts.push(this.#sparseKeys.length);

@@ -107,7 +107,7 @@ class PageList {
       while (to < this.#count && pageKeys[order === null ? to : order[to]] === pageKey) to++;
       const only = this.#inputs[this.#inputOf[order === null ? at : order[at]]];
       if (to - at === 1 && only.page !== null && only.lost === null) {
-        builder.addPage(pageKey, only.page.column, only.page.present);
+        builder.addPage(pageKey, only.page.column, only.page.present, true);
       } else if (this.#fillSparse(sparse, order, at, to)) {
         builder.addSparsePage(sparse.slots, sparse.keys, 0, sparse.count);
       } else {
