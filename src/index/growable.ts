@@ -80,6 +80,7 @@ export class ByteBlocks {
   #last = new Uint8Array(0);
   #lastUsed = 0;
   #total = 0;
+  #viewed = 0;
 
   /** Bytes taken so far: the offset that the next piece will have. */
   get byteLength(): number {
@@ -91,7 +92,7 @@ export class ByteBlocks {
     const padded = Math.ceil(byteCount / 8) * 8;
     if (this.#lastUsed + padded > this.#last.length) {
       this.#closeBlock();
-      const blockBytes = Math.max(padded, Math.min(this.#total + 65_536, BLOCK_BYTES_MAX));
+      const blockBytes = Math.max(padded, Math.min(this.#total - this.#viewed + 65_536, BLOCK_BYTES_MAX));
       this.#last = new Uint8Array(borrowBuffer(blockBytes));
     }
     const piece = this.#last.subarray(this.#lastUsed, this.#lastUsed + byteCount);
@@ -106,6 +107,7 @@ export class ByteBlocks {
     this.#closeBlock();
     this.#pieces.push(piece);
     this.#total += piece.length;
+    this.#viewed += piece.length;
   }
 
   copyTo(target: Uint8Array): void {
