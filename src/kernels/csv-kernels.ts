@@ -86,6 +86,11 @@ export interface CsvKernels {
   decodeBoolean: DecodeKernel;
   /** out: u32, epoch seconds. */
   decodeTimestamp: DecodeKernel;
+  /**
+   * keys: u32 per row, 1 where `(value & mask) === wanted`, else 0. Values have 32 bits. Reads and writes up to three rows
+   * beyond the last.
+   */
+  testBits(values: Pointer, rows: number, mask: number, wanted: number, keys: Pointer): void;
   /** As the decode kernels, for rows `row` .. `rows`, with the state of a string dictionary. Returns the row reached. */
   encodeStrings(
     base: Pointer,

@@ -31,6 +31,8 @@ export interface DecodedColumn {
   readonly dictionary: StringDictionary | null;
   /** u32, i32, f64 or u8 per row, by type. */
   readonly values: Pointer;
+  /** Integers only: i32 per row instead of f64, as long as every value of the chunk fits. */
+  isNarrow: boolean;
   /** u8 per row. */
   readonly nulls: Pointer;
   someNull: boolean;
@@ -55,6 +57,8 @@ export class ColumnDecoder {
   readonly #decoded: DecodedColumn[] = [];
   /** u8 per row: not 0 where a row needs the exact lane. */
   readonly flags: Pointer;
+  /** The same of an attempt that may be repeated. */
+  readonly #attemptFlags: Pointer;
 
   constructor(kernels: Kernels, csv: CsvDialect, columns: readonly string[]) {
     this.#kernels = kernels;
@@ -67,6 +71,7 @@ export class ColumnDecoder {
     this.#nullTokenBytes = token.length;
     kernels.memory.u8.set(token, this.#nullToken);
     this.flags = kernels.memory.allocate(BATCH_ROWS_MAX);
+    this.#attemptFlags = kernels.memory.allocate(BATCH_ROWS_MAX);
   }
 
   /** Asks for a column; the same column, type and dictionary is decoded once. */
@@ -82,6 +87,7 @@ export class ColumnDecoder {
       dictionary,
       values: this.#kernels.memory.allocate(BATCH_ROWS_MAX * VALUE_BYTES[type]),
       nulls: this.#kernels.memory.allocate(BATCH_ROWS_MAX),
+      isNarrow: type === 'integer',
       someNull: false,
     };
     this.#decoded.push(column);
@@ -108,7 +114,9 @@ export class ColumnDecoder {
       case 'boolean':
         return { values: new Uint8Array(buffer, column.values, rowCount), nulls };
       case 'integer':
-        return { values: new Float64Array(buffer, column.values, rowCount), nulls };
+        return column.isNarrow
+          ? { values: new Int32Array(buffer, column.values, rowCount), nulls }
+          : { values: new Float64Array(buffer, column.values, rowCount), nulls };
       case 'int32':
         return { values: new Int32Array(buffer, column.values, rowCount), nulls };
       default:
@@ -134,19 +142,26 @@ export class ColumnDecoder {
         flags: this.flags,
       });
     }
-    return this.#kernelOf(column.type)(
-      rows.base,
-      rows.stride,
-      column.index,
-      rows.count,
-      this.#quote,
-      trimCarriageReturn,
-      this.#nullToken,
-      this.#nullTokenBytes,
-      column.values,
-      column.nulls,
-      this.flags,
-    );
+    const decode = (kernel: DecodeKernel, flags: Pointer): number =>
+      kernel(
+        rows.base,
+        rows.stride,
+        column.index,
+        rows.count,
+        this.#quote,
+        trimCarriageReturn,
+        this.#nullToken,
+        this.#nullTokenBytes,
+        column.values,
+        column.nulls,
+        flags,
+      );
+    if (column.isNarrow) {
+      const outcome = decode(this.#kernels.decodeInt32, this.#attemptFlags);
+      if ((outcome & SOME_FLAGGED) === 0) return outcome;
+      column.isNarrow = false;
+    }
+    return decode(this.#kernelOf(column.type), this.flags);
   }
 
   #kernelOf(type: DecodeType): DecodeKernel {

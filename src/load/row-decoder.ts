@@ -12,6 +12,8 @@ import {
   compileExpression,
   type ResultVector,
 } from '../config/expression-compiler.ts';
+import { foldConstants } from '../config/expression-fold.ts';
+import { type MaskTest, maskTestOf } from '../config/expression-mask-test.ts';
 import type { Pointer } from '../kernels/kernel-memory.ts';
 import type { Kernels } from '../kernels/kernels.ts';
 import { StringDictionary } from '../kernels/string-dictionary.ts';
@@ -39,9 +41,11 @@ interface FieldKeys {
   readonly keys: Pointer;
   readonly nulls: Pointer;
   someNull: boolean;
-  /** Set for a plain column. */
+  /** Set for a plain column and for a test of bits. */
   readonly column: DecodedColumn | null;
-  /** Set for anything else. */
+  /** What the column is tested for, as long as it is narrow. */
+  readonly bits: MaskTest | null;
+  /** Set for anything but a plain column. */
   readonly compiled: CompiledExpression | null;
   /** Where the codes of a string field come from. */
   readonly dictionary: StringDictionary | null;
@@ -105,10 +109,10 @@ export class RowDecoder {
     const plain = expression.kind === 'column';
     const dictionary =
       field.type !== 'string' ? null : plain ? new StringDictionary(this.#kernels) : this.#expressionStrings;
-    // Decoding as the field's own type checks its range on the way.
-    const column = plain ? this.#decoder.require(expression.name, field.type, dictionary) : null;
+    const bits = maskTestOf(foldConstants(expression));
+    const column = this.#columnOf(mapping, bits, dictionary);
     // A uint32, a timestamp and a string code are keys already; the others are computed beside the column.
-    const direct = column !== null && field.type !== 'int32' && field.type !== 'boolean';
+    const direct = plain && column !== null && field.type !== 'int32' && field.type !== 'boolean';
     return {
       field,
       mapping,
@@ -116,9 +120,20 @@ export class RowDecoder {
       nulls: column?.nulls ?? this.#kernels.memory.allocate(BATCH_ROWS_MAX),
       someNull: false,
       column,
+      bits,
       compiled: plain ? null : this.#compile(expression),
       dictionary,
     };
+  }
+
+  #columnOf(
+    { field, expression }: FieldMapping,
+    bits: MaskTest | null,
+    dictionary: StringDictionary | null,
+  ): DecodedColumn | null {
+    // Decoding as the field's own type checks its range on the way.
+    if (expression.kind === 'column') return this.#decoder.require(expression.name, field.type, dictionary);
+    return bits === null ? null : this.#requireExpressionColumn(bits.column.name, bits.column.columnType);
   }
 
   #compile(expression: Expression): CompiledExpression {
@@ -166,12 +181,15 @@ export class RowDecoder {
   /** Fills the keys of a field. True when some row was flagged. */
   #computeKeys(field: FieldKeys, rowCount: number): boolean {
     const { memory } = this.#kernels;
-    if (field.column !== null) {
-      field.someNull = field.column.someNull;
-      if (field.field.type === 'int32') {
-        biasInt32(memory.u32, field.column.values >>> 2, field.keys >>> 2, rowCount);
+    const { column, bits } = field;
+    if (column !== null && (bits === null || hasWords(column))) {
+      field.someNull = column.someNull;
+      if (bits !== null) {
+        this.#kernels.testBits(column.values, rowCount, bits.mask, bits.wanted, field.keys);
+      } else if (field.field.type === 'int32') {
+        biasInt32(memory.u32, column.values >>> 2, field.keys >>> 2, rowCount);
       } else if (field.field.type === 'boolean') {
-        widenBooleans(memory.u8, field.column.values, memory.u32, field.keys >>> 2, rowCount);
+        widenBooleans(memory.u8, column.values, memory.u32, field.keys >>> 2, rowCount);
       }
       return false;
     }
@@ -248,6 +266,11 @@ export class RowDecoder {
     }
     return kept;
   }
+}
+
+/** 32 bits per row. */
+function hasWords({ type, isNarrow }: DecodedColumn): boolean {
+  return type === 'timestamp' || isNarrow;
 }
 
 function biasInt32(words: Uint32Array, from: number, to: number, rowCount: number): void {

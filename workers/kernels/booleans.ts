@@ -1,4 +1,4 @@
-// Decode kernel for booleans: t, f, true, false, 0, 1; signature, nulls and flags as in field.ts.
+// Booleans: the decode kernel for t, f, true, false, 0, 1; signature, nulls and flags as in field.ts. And tests of bits.
 import { endOf, FLAGGED, isNullToken, NULL, startOf } from './field';
 
 const TRUE: u32 = 0x65757274; // 'true', 'fals' as little-endian words
@@ -46,4 +46,15 @@ export function decodeBoolean(
     }
   }
   return outcome;
+}
+
+// keys: u32 per row, 1 where (value & mask) == wanted, else 0. values: 32 bits per row. Reads and writes up to three rows
+// beyond the last.
+export function testBits(values: usize, rows: u32, mask: u32, wanted: u32, keys: usize): void {
+  const masks = i32x4.splat(mask);
+  const pattern = i32x4.splat(wanted);
+  const end = values + ((rows as usize) << 2);
+  for (; values < end; values += 16, keys += 16) {
+    v128.store(keys, i32x4.neg(i32x4.eq(v128.and(v128.load(values), masks), pattern)));
+  }
 }
