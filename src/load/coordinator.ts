@@ -22,6 +22,7 @@ import { mergeDictionaries } from './dictionaries.ts';
 import { readHead } from './head.ts';
 import { MemoryBudget } from './memory-budget.ts';
 import type { FieldMerge, FieldSource, RunResolution } from './merge.ts';
+import { resolveByBounds } from './merge-runs.ts';
 import { partBytes } from './merge-weight.ts';
 import { MESSAGE_BLOCK_BYTES } from './message-blocks.ts';
 import type { LoadProgress, LoadSettings, TableReport } from './options.ts';
@@ -279,8 +280,11 @@ class Coordinator {
   #tableComplete(table: TableLoad): void {
     if (this.#tables.every(({ complete }) => complete)) this.#progress.enter('merge');
     const messages = table.parts.map((part) => part.accumulator);
-    if (!messages.some(({ singleValued }) => singleValued)) {
-      this.#resolved(table, NO_RESOLUTION);
+    const resolution = messages.some(({ singleValued }) => singleValued)
+      ? resolveByBounds(messages)
+      : NO_RESOLUTION;
+    if (resolution !== null) {
+      this.#resolved(table, resolution);
       return;
     }
     this.#queueMergeJob({

@@ -14,15 +14,22 @@ import {
 import type { RunResolution } from './merge.ts';
 import { touchedByAny, touchedByRuns } from './merge-touched.ts';
 
+/**
+ * What the bounds of the runs alone decide, or null: too little to be worth a task. `messages`: all chunks of one table,
+ * in file order.
+ */
+export function resolveByBounds(messages: readonly ChunkMessage[]): RunResolution | null {
+  const runCount = runsOf(messages);
+  return areDisjoint(messages, runCount) ? withoutLosses(messages, runCount) : null;
+}
+
 /** `messages`: all chunks of one table, in file order. Needed before the fields of the table are merged. */
 export function resolveRuns(messages: readonly ChunkMessage[]): RunResolution {
-  const runCount = messages.reduce((sum, message) => sum + message.runs.length / RUN_WORDS, 0);
-  const rowCount = messages.reduce((sum, message) => sum + (message.singleValued ? message.rowCount : 0), 0);
-  const slotCount = slotsOfRuns(messages);
+  const byBounds = resolveByBounds(messages);
+  if (byBounds !== null) return byBounds;
+  const runCount = runsOf(messages);
+  if (touchedByAny(messages).size === slotsOfRuns(messages)) return withoutLosses(messages, runCount);
   const losses: (Uint8Array | null)[] = new Array(runCount).fill(null);
-  if (areDisjoint(messages, runCount) || touchedByAny(messages).size === slotCount) {
-    return { losses, duplicateRows: rowCount - slotCount };
-  }
   const seen = new RoaringBitmap32();
   let run = runCount;
   for (let i = messages.length - 1; i >= 0; i--) {
@@ -34,7 +41,7 @@ export function resolveRuns(messages: readonly ChunkMessage[]): RunResolution {
       seen.orInPlace(touched[local]);
     }
   }
-  return { losses, duplicateRows: rowCount - seen.size };
+  return { losses, duplicateRows: rowsOf(messages) - seen.size };
 }
 
 /** The index in `losses` of the first run of each message. */
@@ -45,6 +52,22 @@ export function firstRuns(messages: readonly ChunkMessage[]): number[] {
     next += message.runs.length / RUN_WORDS;
     return first;
   });
+}
+
+/** No slot is in two runs. */
+function withoutLosses(messages: readonly ChunkMessage[], runCount: number): RunResolution {
+  return {
+    losses: new Array(runCount).fill(null),
+    duplicateRows: rowsOf(messages) - slotsOfRuns(messages),
+  };
+}
+
+function runsOf(messages: readonly ChunkMessage[]): number {
+  return messages.reduce((sum, { runs }) => sum + runs.length / RUN_WORDS, 0);
+}
+
+function rowsOf(messages: readonly ChunkMessage[]): number {
+  return messages.reduce((sum, message) => sum + (message.singleValued ? message.rowCount : 0), 0);
 }
 
 function areDisjoint(messages: readonly ChunkMessage[], runCount: number): boolean {

@@ -53,9 +53,6 @@ interface FieldKeys {
 
 const KEEP = 1;
 const INT32_SIGN = 0x8000_0000;
-const INT32_MIN = -0x8000_0000;
-const INT32_MAX = 0x7fff_ffff;
-const UINT32_MAX = 0xffff_ffff;
 
 export class RowDecoder {
   readonly slots: Pointer;
@@ -209,9 +206,8 @@ export class RowDecoder {
       return false;
     }
     const flags = u8.subarray(this.#decoder.flags, this.#decoder.flags + rowCount);
-    return type === 'int32'
-      ? storeNumbers(values, nulls, keys, flags, INT32_MIN, INT32_MAX, INT32_SIGN)
-      : storeNumbers(values, nulls, keys, flags, 0, UINT32_MAX, 0);
+    const store = type === 'int32' ? storeInt32 : storeUint32;
+    return store(values, nulls, keys, flags);
   }
 
   /** Decides every flagged row. Returns how many were rejected. */
@@ -288,20 +284,35 @@ function widenBooleans(
 }
 
 /** Stores numbers as keys and flags the rows whose number is out of range. True when there is one. */
-function storeNumbers(
+function storeUint32(
   values: ResultVector['values'],
   nulls: Uint8Array | null,
   keys: Uint32Array,
   flags: Uint8Array,
-  min: number,
-  max: number,
-  sign: number,
 ): boolean {
   let outside = 0;
   for (let row = 0; row < keys.length; row++) {
-    const value = values[row];
-    keys[row] = value ^ sign;
-    if (value >= min && value <= max) continue;
+    const word = values[row] >>> 0;
+    keys[row] = word;
+    if (word === values[row]) continue;
+    if (nulls !== null && nulls[row] !== 0) continue;
+    flags[row] = 1;
+    outside++;
+  }
+  return outside > 0;
+}
+
+function storeInt32(
+  values: ResultVector['values'],
+  nulls: Uint8Array | null,
+  keys: Uint32Array,
+  flags: Uint8Array,
+): boolean {
+  let outside = 0;
+  for (let row = 0; row < keys.length; row++) {
+    const word = values[row] | 0;
+    keys[row] = word ^ INT32_SIGN;
+    if (word === values[row]) continue;
     if (nulls !== null && nulls[row] !== 0) continue;
     flags[row] = 1;
     outside++;
