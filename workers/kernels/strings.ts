@@ -6,7 +6,7 @@
 // Table slot, 16 bytes: u64 key, u32 length, u32 code + 1 (0: free). The key of up to eight bytes is the bytes
 // themselves, so the slot decides; of more it is a hash, and the heap decides. offsets[code] .. offsets[code + 1] are the
 // bytes of a string in the heap. Heap and sources are readable 16 bytes past their end.
-import { FLAGGED, isNullToken, NULL, trimmedEnd } from './field';
+import { endOf, FLAGGED, isNullToken, NULL, startOf } from './field';
 
 const ABSENT: i32 = -1;
 const MUST_GROW: i32 = -2;
@@ -131,17 +131,21 @@ export function encodeStrings(
   const step = (stride as usize) << 2;
   let p = base + ((column as usize) << 2) + (row as usize) * step;
   let outcome: u32 = 0;
+  // The string of the last row that had a short one: neighbours are often equal.
+  let lastKey: u64 = 0;
+  let lastBytes: usize = usize.MAX_VALUE;
+  let lastCode: u32 = 0;
+  memory.fill(nulls + (row as usize), 0, (rows - row) as usize);
   for (; row < rows; row++, p += step) {
-    let start = (load<u32>(p) as usize) + 1;
-    const end = trimmedEnd(start, load<u32>(p, 4) as usize, trimCarriageReturn);
+    let start = startOf(p);
+    const end = endOf(p, start, trimCarriageReturn);
     let bytes = end - start;
-    if ((bytes as u32) == nullTokenBytes && isNullToken(start, bytes, nullToken, nullTokenBytes)) {
+    if ((bytes as u32) == nullTokenBytes && (bytes == 0 || isNullToken(start, bytes, nullToken, nullTokenBytes))) {
       store<u32>(out + ((row as usize) << 2), 0);
       store<u8>(nulls + (row as usize), 1);
       outcome |= NULL;
       continue;
     }
-    store<u8>(nulls + (row as usize), 0);
     if (bytes != 0 && (load<u8>(start) as u32) == quote) {
       let inner: i32 = -1;
       start++;
@@ -165,6 +169,10 @@ export function encodeStrings(
       bytes = inner as usize;
     }
     const key = keyOf(start, bytes);
+    if (key == lastKey && bytes == lastBytes) {
+      store<u32>(out + ((row as usize) << 2), lastCode);
+      continue;
+    }
     const slot = find(state, start, bytes, key);
     let code = (load<u32>(slot, 12) as i32) - 1;
     if (code < 0) {
@@ -172,6 +180,11 @@ export function encodeStrings(
       if (code < 0) break;
     }
     store<u32>(out + ((row as usize) << 2), code as u32);
+    if (bytes <= 8) {
+      lastKey = key;
+      lastBytes = bytes;
+      lastCode = code as u32;
+    }
   }
   store<u32>(state, load<u32>(state, 32) | outcome, 32);
   return row;
