@@ -26,6 +26,13 @@ export function endOf(p: usize, start: usize, trimCarriageReturn: u32): usize {
   return trimmedEnd(start, load<u32>(p, 4) as usize, trimCarriageReturn);
 }
 
+// Notes a row without a value, which is null or for the exact lane. Returns its bit of the outcome.
+@inline
+export function noteNoValue(isNull: bool, row: usize, nulls: usize, flags: usize): u32 {
+  store<u8>((isNull ? nulls : flags) + row, 1);
+  return isNull ? NULL : FLAGGED;
+}
+
 export function isNullToken(start: usize, bytes: usize, nullToken: usize, nullTokenBytes: u32): bool {
   if (bytes != (nullTokenBytes as usize)) return false;
   for (let i: usize = 0; i < bytes; i++) {

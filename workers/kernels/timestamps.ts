@@ -3,7 +3,7 @@
 // (ISO 8601 and the text of Postgres), without a zone UTC, on the proleptic Gregorian calendar, fraction dropped.
 // Signature, nulls and flags as in field.ts.
 import { head8, INTEGER_BAD, INTEGER_NULL, integerOf, plainBytesMax, storeFourValues8 } from './digits';
-import { endOf, FLAGGED, NULL, startOf } from './field';
+import { endOf, noteNoValue, startOf } from './field';
 
 const BAD: i32 = -1;
 
@@ -131,14 +131,7 @@ export function decodeTimestamp(
       const start = startOf(p);
       const value = secondsOf(start, endOf(p, start, trimCarriageReturn), plainBytes, quote, nullToken, nullTokenBytes);
       store<u32>(out + (row << 2), value as u32);
-      if ((value as u64) <= 0xffffffff) continue;
-      if (value == INTEGER_NULL) {
-        store<u8>(nulls + row, 1);
-        outcome |= NULL;
-      } else {
-        store<u8>(flags + row, 1);
-        outcome |= FLAGGED;
-      }
+      if ((value as u64) > 0xffffffff) outcome |= noteNoValue(value == INTEGER_NULL, row, nulls, flags);
     }
   }
   return outcome;
