@@ -18,6 +18,11 @@ beforeAll(async () => {
   await withServer({ index, dumpDirectories: [temporary.path] }, async ({ url, opened }) => {
     await opened;
     await ask(url, 'PUT', '/v1/dumps/first', { body: { files: { images: 'images.csv' } } });
+    // What is accepted while the dump is only registered is replaced by it.
+    await eventually(
+      async () => (await ask(url, 'GET', '/v1/dumps/first')).body,
+      ({ status }) => status === 'complete',
+    );
     const ops = [{ slot: 9_000_000, alive: true, ops: [] }];
     const meta = { source: 'a "quoted"\\\nname', cursor: 1, maxId: 2, lagRows: 3 };
     await ask(url, 'POST', '/v1/ops', { body: { ops, meta } });
