@@ -104,6 +104,12 @@ export const READ_ONLY_OPEN_ATTEMPTS_MAX = 20;
 /** Bytes of memory a thread keeps from one built segment to the next; what is above goes back to the system. */
 export const SCRATCH_BYTES_KEPT_MAX = 16 * 1024 * 1024;
 
+/** Smaller segments are built in fresh memory, which is then touched anyway. */
+export const SPARE_SEGMENT_BYTES_MIN = 64 * 1024;
+
+/** Bytes of replaced versions that are kept for the next one; what is above goes back to the system. */
+export const SPARE_SEGMENTS_BYTES_MAX = 64 * 1024 * 1024;
+
 /** Blocks of chunk messages kept from one load to the next, 528 KiB each: what a million rows of a usual dump need. */
 export const MESSAGE_BLOCKS_KEPT_MAX = 120;
 

@@ -320,13 +320,18 @@ export class Engine implements BitloomIndex {
    * being applied meanwhile; the engine's thread only hands out the changes and takes the result.
    */
   async #checkpoint(taken = this.#stream.snapshot()): Promise<void> {
-    const { mark, base, changes } = await taken;
-    const segments = await compactVersion(base, changes, await this.#compactor(base, changes));
-    const cursorBefore = this.#storedCursor;
-    await this.#inTurn(() => this.#publish(base.definition, segments, mark));
-    this.#checkpointCount++;
-    // The version before is kept on disk in case this one is damaged there, so the log keeps what that one needs.
-    await this.#stream.removeBelow(this.#log === null ? mark.position : cursorBefore);
+    const { mark, base, changes, release } = await taken;
+    try {
+      const run = await this.#compactor(base, changes);
+      const segments = await compactVersion(base, changes, this.#stream.memory, run);
+      const cursorBefore = this.#storedCursor;
+      await this.#inTurn(() => this.#publish(base.definition, segments, mark));
+      this.#checkpointCount++;
+      // The version before is kept on disk in case this one is damaged there, so the log keeps what that one needs.
+      await this.#stream.removeBelow(this.#log === null ? mark.position : cursorBefore);
+    } finally {
+      release();
+    }
   }
 
   async #load(
@@ -340,32 +345,51 @@ export class Engine implements BitloomIndex {
     const taken = this.#stream.snapshot();
     taken.catch(() => {});
     await this.#checkpointing;
-    if ((await taken).mark.bytes > this.#stream.baseMark.bytes) await this.#checkpoint(taken);
+    const snapshot = await taken;
+    if (snapshot.mark.bytes > this.#stream.baseMark.bytes) await this.#checkpoint(taken);
+    else snapshot.release();
     const previous = this.#stream.version.base;
-    const mark = this.#stream.baseMark;
-    const staged = await stageDump({
-      definition: this.#definition,
-      files,
-      settings,
-      pool: await this.#poolOf(settings.threads),
-      previous: previous.segments,
-      onProgress: onProgress ?? null,
-      signal,
-    });
+    const { baseMark, memory } = this.#stream;
+    const release = memory.hold(previous.segments);
+    try {
+      const staged = await stageDump({
+        definition: this.#definition,
+        files,
+        settings,
+        pool: await this.#poolOf(settings.threads),
+        previous: previous.segments,
+        memory,
+        onProgress: onProgress ?? null,
+        signal,
+      });
+      const version = await this.#publishDump(staged, previous, baseMark, settings.label, signal);
+      return reportOf(staged, version, performance.now() - startedAtMs);
+    } finally {
+      release();
+    }
+  }
+
+  async #publishDump(
+    staged: StagedDump,
+    previous: BaseVersion,
+    mark: StreamMark,
+    label: LoadSettings['label'],
+    signal: AbortSignal,
+  ): Promise<BaseVersion> {
     try {
       staged.progress.enter('publish');
       const segments = combineSegments(this.#definition, previous, staged.staging);
       if (signal.aborted) throw cancelled(signal.reason);
       const version = await this.#inTurn(() =>
         this.#publish(this.#definition, segments, mark, ({ id, aliveCount }) => ({
-          label: settings.label,
+          label,
           version: id,
           ...rowsOf(staged),
           alive: aliveCount,
         })),
       );
       staged.progress.enter('done');
-      return reportOf(staged, version, performance.now() - startedAtMs);
+      return version;
     } finally {
       staged.progress.stop();
     }

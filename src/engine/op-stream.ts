@@ -11,6 +11,7 @@ import { setImmediate } from 'node:timers/promises';
 import { BitloomError } from '../errors.ts';
 import type { BaseVersion } from '../index/base-version.ts';
 import { DeltaVersion, type VersionChanges } from '../index/delta-version.ts';
+import { SegmentMemory } from '../index/segment-memory.ts';
 import type { LogPosition } from '../log/log-position.ts';
 import type { LogRecord } from '../log/log-reader.ts';
 import { CoalescerSink } from '../ops/coalescer-sink.ts';
@@ -25,6 +26,8 @@ export interface StreamSnapshot {
   readonly mark: StreamMark;
   readonly base: BaseVersion;
   readonly changes: VersionChanges;
+  /** To be called once, by whoever has the snapshot, when it reads the base no more. */
+  readonly release: () => void;
 }
 
 /** A place in the stream. */
@@ -53,6 +56,8 @@ const CATCH_UP_ROUNDS = 4;
 const TURN_MS = 5;
 
 export class OpStream {
+  /** Holds the base for as long as it is that of the version. */
+  readonly memory = new SegmentMemory();
   readonly #journal: Journal;
   #version: DeltaVersion;
   #sink: CoalescerSink;
@@ -63,6 +68,7 @@ export class OpStream {
   #bytes = 0;
   /** Up to here the base has everything. */
   #baseMark: StreamMark;
+  #releaseBase: () => void;
   /** The last batch that waits to be durable and applied. */
   #tail: Promise<unknown> = Promise.resolve();
   #turnStartMs = 0;
@@ -81,6 +87,7 @@ export class OpStream {
     this.#sink = new CoalescerSink(this.#version);
     this.#position = position;
     this.#baseMark = this.mark();
+    this.#releaseBase = this.memory.hold(base.segments);
   }
 
   /** @throws BitloomError INDEX_BROKEN when a batch could not be applied in full. */
@@ -161,12 +168,19 @@ export class OpStream {
   snapshot(): Promise<StreamSnapshot> {
     const taken = this.#tail.then(async () => {
       const { version } = this;
+      const { base } = version;
       const mark = this.mark();
       const steps = version.takeChanges();
-      for (;;) {
-        const step = steps.next();
-        if (step.done === true) return { mark, base: version.base, changes: step.value };
-        await setImmediate();
+      const release = this.memory.hold(base.segments);
+      try {
+        for (;;) {
+          const step = steps.next();
+          if (step.done === true) return { mark, base, changes: step.value, release };
+          await setImmediate();
+        }
+      } catch (error) {
+        release();
+        throw error;
       }
     });
     this.#tail = taken.catch(() => {});
@@ -183,6 +197,18 @@ export class OpStream {
    * @throws BitloomError LOG_DAMAGED when the journal has lost a record since; then the version stays as it was.
    */
   async moveTo(base: BaseVersion, mark: StreamMark): Promise<void> {
+    const release = this.memory.hold(base.segments);
+    try {
+      await this.#moveTo(base, mark);
+    } catch (error) {
+      release();
+      throw error;
+    }
+    this.#releaseBase();
+    this.#releaseBase = release;
+  }
+
+  async #moveTo(base: BaseVersion, mark: StreamMark): Promise<void> {
     const version = new DeltaVersion(base);
     const successor: Successor = { version, sink: new CoalescerSink(version), ...mark };
     // Every round leaves what came during it, which is less if replaying is faster than what sends; the last holds it.

@@ -5,6 +5,7 @@
  * Everything happens on one thread and nothing in here waits, so whoever applies a batch without yielding lets every
  * query see all of it or nothing: that takes no copies and no locks. What a reader gets is valid until the next write.
  */
+
 import type { IndexDefinition } from '../config/definition.ts';
 import type { BaseVersion } from './base-version.ts';
 import { buildBitmapSegment } from './bitmap-segment.ts';
@@ -13,6 +14,7 @@ import { DeltaFilter, type FilterChanges } from './delta-filter.ts';
 import { DeltaSort, type SortChanges } from './delta-sort.ts';
 import { IndexTable } from './index-table.ts';
 import type { RoaringBitmap32 } from './roaring.ts';
+import type { SegmentBytes } from './segment.ts';
 import type { Version, VersionSegments } from './version.ts';
 
 /** Bytes of changes, about. */
@@ -47,7 +49,7 @@ interface DeltaField {
 /** What compaction has to fold into the base, as data that later changes do not touch. */
 export interface VersionChanges {
   /** The segment of the alive slots. */
-  readonly alive: SharedArrayBuffer;
+  readonly alive: SegmentBytes;
   /** By place in the definition; null where nothing changed. */
   readonly fields: readonly FieldChanges[];
 }

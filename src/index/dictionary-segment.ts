@@ -8,7 +8,7 @@
 import { BitloomError } from '../errors.ts';
 import { DICTIONARY_BYTES_MAX } from '../limits.ts';
 import { GrowableWords } from './growable.ts';
-import { Segment } from './segment.ts';
+import { Segment, type SegmentBytes } from './segment.ts';
 import type { Dictionary } from './version.ts';
 
 const DICTIONARY_SECTIONS = { offsets: 0, table: 1, bytes: 2 } as const;
@@ -16,16 +16,16 @@ const DICTIONARY_SECTION_COUNT = 3;
 const TABLE_ENTRIES_MIN = 16;
 
 export class DictionarySegment implements Dictionary {
-  readonly buffer: SharedArrayBuffer;
+  readonly content: SegmentBytes;
   readonly size: number;
   /** String of code c: bytes[offsets[c] … offsets[c + 1]). Read-only, as is all below. */
   readonly offsets: Uint32Array;
   readonly bytes: Uint8Array;
   readonly table: Uint32Array;
 
-  constructor(buffer: SharedArrayBuffer) {
-    const segment = Segment.open(buffer, 'dictionary', DICTIONARY_SECTION_COUNT);
-    this.buffer = buffer;
+  constructor(content: SegmentBytes) {
+    const segment = Segment.open(content, 'dictionary', DICTIONARY_SECTION_COUNT);
+    this.content = content;
     this.offsets = segment.words(DICTIONARY_SECTIONS.offsets);
     this.bytes = segment.bytes(DICTIONARY_SECTIONS.bytes);
     this.table = segment.words(DICTIONARY_SECTIONS.table);
@@ -96,7 +96,7 @@ export class DictionaryBuilder {
   }
 
   /** The segment; the builder can go on. */
-  finish(): SharedArrayBuffer {
+  finish(): SegmentBytes {
     const byteCount = this.#offsets.values[this.size];
     const segment = Segment.allocate('dictionary', [
       this.#offsets.length * 4,
@@ -106,7 +106,7 @@ export class DictionaryBuilder {
     segment.words(DICTIONARY_SECTIONS.offsets).set(this.#offsets.view());
     segment.words(DICTIONARY_SECTIONS.table).set(this.#table);
     segment.bytes(DICTIONARY_SECTIONS.bytes).set(this.#bytes.subarray(0, byteCount));
-    return segment.buffer;
+    return segment.content;
   }
 
   #append(bytes: Uint8Array, start: number, end: number): void {

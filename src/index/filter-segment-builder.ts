@@ -9,7 +9,7 @@ import { FILTER_SECTIONS } from './filter-segment.ts';
 import { ByteBlocks, GrowableWords } from './growable.ts';
 import { frozenView, PortableWriter, portableBytes } from './portable.ts';
 import type { RoaringBitmap32 } from './roaring.ts';
-import { Segment } from './segment.ts';
+import { Segment, type SegmentBytes } from './segment.ts';
 import { unionOfSlots } from './slot-union.ts';
 
 /** Slots from which a native copy pays for its call. */
@@ -23,10 +23,13 @@ export interface FilterBuilderOptions {
    */
   readonly keyCountMax?: number;
   readonly slotCountMax?: number;
+  /** Where the segment may stand, see `Segment.allocate`. */
+  readonly memory?: SharedArrayBuffer | null;
 }
 
 export class FilterSegmentBuilder {
   readonly #field: string;
+  readonly #memory: SharedArrayBuffer | null;
   readonly #runKeys: GrowableWords;
   readonly #runStarts: GrowableWords;
   readonly #runSlots: GrowableWords;
@@ -40,6 +43,7 @@ export class FilterSegmentBuilder {
 
   constructor(options: FilterBuilderOptions) {
     this.#field = options.field;
+    this.#memory = options.memory ?? null;
     this.#runKeys = new GrowableWords(options.keyCountMax);
     this.#runStarts = new GrowableWords(options.keyCountMax);
     this.#runSlots = new GrowableWords(options.slotCountMax);
@@ -94,11 +98,11 @@ export class FilterSegmentBuilder {
    * The segment. `present`, the union of all slots, is computed unless the caller has it. The builder is
    * spent.
    */
-  finish(present?: RoaringBitmap32): SharedArrayBuffer {
+  finish(present?: RoaringBitmap32): SegmentBytes {
     this.#runStarts.push(this.#runSlots.length);
     const presentBytes = portableBytes(present ?? this.#present());
     const bitmapCount = this.#bitmapKeys.length;
-    const segment = Segment.allocate('filter', [
+    const sectionBytes = [
       this.#runKeys.length * 4,
       this.#runStarts.length * 4,
       this.#runSlots.length * 4,
@@ -107,7 +111,8 @@ export class FilterSegmentBuilder {
       bitmapCount * 8,
       this.#blocks.byteLength,
       presentBytes.length,
-    ]);
+    ];
+    const segment = Segment.allocate('filter', sectionBytes, this.#memory);
     segment.words(FILTER_SECTIONS.runKeys).set(this.#runKeys.view());
     segment.words(FILTER_SECTIONS.runStarts).set(this.#runStarts.view());
     segment.words(FILTER_SECTIONS.runSlots).set(this.#runSlots.view());
@@ -119,7 +124,7 @@ export class FilterSegmentBuilder {
     for (const words of [this.#runKeys, this.#runStarts, this.#runSlots, this.#bitmapKeys]) words.release();
     this.#blocks.release();
     this.#writer.release();
-    return segment.buffer;
+    return segment.content;
   }
 
   #checkKey(key: number): void {

@@ -10,7 +10,7 @@ import { LARGE_BITMAPS_CACHED_MAX, SMALL_BITMAPS_CACHED_MAX } from '../limits.ts
 import { BitmapCache } from './bitmap-cache.ts';
 import { frozenView } from './portable.ts';
 import { EMPTY_BITMAP, RoaringBitmap32 } from './roaring.ts';
-import { Segment } from './segment.ts';
+import { Segment, type SegmentBytes } from './segment.ts';
 import type { FilterField, KeyCardinality } from './version.ts';
 
 export const FILTER_SECTIONS = {
@@ -26,7 +26,7 @@ export const FILTER_SECTIONS = {
 export const FILTER_SECTION_COUNT = 8;
 
 export class FilterSegment implements FilterField {
-  readonly buffer: SharedArrayBuffer;
+  readonly content: SegmentBytes;
   /** Keys of the runs, ascending. Slots of runKeys[i]: runSlots[runStarts[i] … runStarts[i + 1]). Read-only. */
   readonly runKeys: Uint32Array;
   readonly runStarts: Uint32Array;
@@ -40,9 +40,9 @@ export class FilterSegment implements FilterField {
   readonly #largeViews = new BitmapCache(LARGE_BITMAPS_CACHED_MAX);
   readonly #smallBitmaps = new BitmapCache(SMALL_BITMAPS_CACHED_MAX);
 
-  constructor(buffer: SharedArrayBuffer) {
-    const segment = Segment.open(buffer, 'filter', FILTER_SECTION_COUNT);
-    this.buffer = buffer;
+  constructor(content: SegmentBytes) {
+    const segment = Segment.open(content, 'filter', FILTER_SECTION_COUNT);
+    this.content = content;
     this.runKeys = segment.words(FILTER_SECTIONS.runKeys);
     this.runStarts = segment.words(FILTER_SECTIONS.runStarts);
     this.runSlots = segment.words(FILTER_SECTIONS.runSlots);

@@ -5,7 +5,7 @@
 import { COLUMN_SPARSE_SLOTS_MAX, PAGE_SLOTS } from '../limits.ts';
 import { ByteBlocks, GrowableShorts, GrowableWords } from './growable.ts';
 import { BITSET_WORDS, countBits, countRuns, PortableWriter } from './portable.ts';
-import { Segment } from './segment.ts';
+import { Segment, type SegmentBytes } from './segment.ts';
 import { SORT_SECTIONS } from './sort-segment.ts';
 
 const KEY_BITS = 32;
@@ -35,8 +35,16 @@ export type TransposePage = (
   // biome-ignore lint/suspicious/noConfusingVoidType: a transposer that counts nothing returns nothing
 ) => PageCounts | void;
 
+export interface SortBuilderOptions {
+  readonly field: string;
+  readonly transpose: TransposePage;
+  /** Where the segment may stand, see `Segment.allocate`. */
+  readonly memory?: SharedArrayBuffer | null;
+}
+
 export class SortSegmentBuilder {
   readonly #field: string;
+  readonly #memory: SharedArrayBuffer | null;
   readonly #transpose: TransposePage;
   readonly #pageKeys = new GrowableWords(64);
   readonly #pageSizes = new GrowableWords(64);
@@ -52,8 +60,9 @@ export class SortSegmentBuilder {
   #keyMin = 0xffffffff;
   #keyMax = 0;
 
-  constructor(options: { field: string; transpose: TransposePage }) {
+  constructor(options: SortBuilderOptions) {
     this.#field = options.field;
+    this.#memory = options.memory ?? null;
     this.#transpose = options.transpose;
     for (let bit = 0; bit < KEY_BITS; bit++) this.#layers.push(new PortableWriter());
   }
@@ -121,7 +130,7 @@ export class SortSegmentBuilder {
   }
 
   /** The segment. The builder is spent. */
-  finish(): SharedArrayBuffer {
+  finish(): SegmentBytes {
     const isEmpty = this.#pageKeys.length === 0;
     const layerCount = KEY_BITS - Math.clz32(this.#keyMax);
     const layerOffsets = [0];
@@ -131,7 +140,7 @@ export class SortSegmentBuilder {
       layerOffsets.push(layerOffsets[bit] + Math.ceil(bytes / 8) * 8);
     }
     const pageBytes = this.#pageKeys.length * 4;
-    const segment = Segment.allocate('sort', [
+    const sectionBytes = [
       3 * 4,
       pageBytes,
       pageBytes,
@@ -144,7 +153,8 @@ export class SortSegmentBuilder {
       layerOffsets.length * 8,
       layerOffsets[layerCount],
       this.#present.byteLength,
-    ]);
+    ];
+    const segment = Segment.allocate('sort', sectionBytes, this.#memory);
     segment.words(SORT_SECTIONS.summary).set([isEmpty ? 0 : this.#keyMin, this.#keyMax, layerCount]);
     segment.words(SORT_SECTIONS.pageKeys).set(this.#pageKeys.view());
     segment.words(SORT_SECTIONS.pageSizes).set(this.#pageSizes.view());
@@ -158,11 +168,14 @@ export class SortSegmentBuilder {
     const layers = segment.bytes(SORT_SECTIONS.layers);
     for (let bit = 0; bit < layerCount; bit++) {
       const layer = this.#layers[bit];
-      if (layer.cardinality > 0) layer.writeTo(layers.subarray(layerOffsets[bit], layerOffsets[bit + 1]));
+      if (layer.cardinality === 0) continue;
+      const end = layerOffsets[bit + 1];
+      layer.writeTo(layers.subarray(layerOffsets[bit], end));
+      layers.fill(0, layerOffsets[bit] + layer.byteLength, end);
     }
     this.#present.writeTo(segment.bytes(SORT_SECTIONS.present));
     this.#release();
-    return segment.buffer;
+    return segment.content;
   }
 
   #release(): void {

@@ -12,7 +12,7 @@
 import { COLUMN_SPARSE_SLOTS_MAX, PAGE_SLOTS } from '../limits.ts';
 import { frozenView } from './portable.ts';
 import { EMPTY_BITMAP, type RoaringBitmap32 } from './roaring.ts';
-import { Segment } from './segment.ts';
+import { Segment, type SegmentBytes } from './segment.ts';
 import type { SortField, SortPages } from './version.ts';
 
 export const SORT_SECTIONS = {
@@ -32,7 +32,7 @@ export const SORT_SECTIONS = {
 export const SORT_SECTION_COUNT = 12;
 
 export class SortSegment implements SortField {
-  readonly buffer: SharedArrayBuffer;
+  readonly content: SegmentBytes;
   readonly present: RoaringBitmap32;
   readonly keyMin: number;
   readonly keyMax: number;
@@ -41,10 +41,10 @@ export class SortSegment implements SortField {
   readonly #pages: SortPages;
   readonly #column: Column;
 
-  constructor(buffer: SharedArrayBuffer) {
-    const segment = Segment.open(buffer, 'sort', SORT_SECTION_COUNT);
+  constructor(content: SegmentBytes) {
+    const segment = Segment.open(content, 'sort', SORT_SECTION_COUNT);
     const [keyMin, keyMax, layerCount] = segment.words(SORT_SECTIONS.summary);
-    this.buffer = buffer;
+    this.content = content;
     this.keyMin = keyMin;
     this.keyMax = keyMax;
     this.layerCount = layerCount;

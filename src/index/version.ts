@@ -9,6 +9,7 @@
 
 import type { IndexDefinition } from '../config/definition.ts';
 import type { RoaringBitmap32 } from './roaring.ts';
+import type { SegmentBytes } from './segment.ts';
 
 /** One key of a filter field with the number of its slots, which is at least 1. */
 export interface KeyCardinality {
@@ -93,12 +94,12 @@ export interface Version {
  * segment is empty.
  */
 export interface VersionSegments {
-  readonly alive: SharedArrayBuffer;
+  readonly alive: SegmentBytes;
   readonly fields: Readonly<Record<string, FieldSegments>>;
 }
 
 export interface FieldSegments {
-  readonly filter?: SharedArrayBuffer;
-  readonly sort?: SharedArrayBuffer;
-  readonly dictionary?: SharedArrayBuffer;
+  readonly filter?: SegmentBytes;
+  readonly sort?: SegmentBytes;
+  readonly dictionary?: SegmentBytes;
 }

@@ -2,9 +2,11 @@
  * What crosses the boundary between the coordinator and a chunk worker. Everything is structured-clone data; bulk data
  * is typed arrays over shared memory, so a result costs the same to send whatever its size.
  */
+
 import type { TableDefinition } from '../config/definition.ts';
 import type { Reject } from '../csv/reject.ts';
 import type { ErrorData } from '../errors.ts';
+import type { SegmentBytes } from '../index/segment.ts';
 import type { ChunkMessage } from './accumulator-message.ts';
 import type { DictionaryCompaction } from './compact-dictionary.ts';
 import type { FilterCompaction } from './compact-filter.ts';
@@ -94,12 +96,12 @@ export type PoolTask =
 export interface PoolResults {
   readonly scan: ScanResult;
   readonly resolve: RunResolution;
-  readonly mergeFilter: SharedArrayBuffer;
-  readonly mergeSort: SharedArrayBuffer;
-  readonly mergeAlive: SharedArrayBuffer;
-  readonly compactFilter: SharedArrayBuffer;
-  readonly compactSort: SharedArrayBuffer;
-  readonly compactDictionary: SharedArrayBuffer;
+  readonly mergeFilter: SegmentBytes;
+  readonly mergeSort: SegmentBytes;
+  readonly mergeAlive: SegmentBytes;
+  readonly compactFilter: SegmentBytes;
+  readonly compactSort: SegmentBytes;
+  readonly compactDictionary: SegmentBytes;
 }
 
 /** Outcome of a task; a failure travels as data because error classes do not survive the boundary. */

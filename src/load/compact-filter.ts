@@ -3,25 +3,29 @@
  * content at once. One pass over the keys of the base and of the changes together, on typed arrays as far as the values
  * are small. A task of a pool worker.
  */
+
 import type { FilterChanges, KeySlots, SlotPairs } from '../index/delta-filter.ts';
 import { FilterSegment } from '../index/filter-segment.ts';
 import { FilterSegmentBuilder } from '../index/filter-segment-builder.ts';
 import { frozenView } from '../index/portable.ts';
 import { RoaringBitmap32 } from '../index/roaring.ts';
 import { returnWords } from '../index/scratch-memory.ts';
+import type { SegmentBytes } from '../index/segment.ts';
 import { SMALL_VALUE_SLOTS_MAX } from '../limits.ts';
 import { orderByKey } from './merge-entries.ts';
 import { SlotSet } from './merge-slot-set.ts';
 
 export interface FilterCompaction {
   readonly field: string;
-  readonly base: SharedArrayBuffer;
+  readonly base: SegmentBytes;
   readonly changes: FilterChanges;
+  /** Where the segment may stand, see `Segment.allocate`. */
+  readonly memory: SharedArrayBuffer | null;
 }
 
 /** A filter segment. */
-export function compactFilter({ field, base, changes }: FilterCompaction): SharedArrayBuffer {
-  return new Compaction(field, new FilterSegment(base), changes).run();
+export function compactFilter({ field, base, changes, memory }: FilterCompaction): SegmentBytes {
+  return new Compaction(field, new FilterSegment(base), changes, memory).run();
 }
 
 /** Slots grouped by key: those of keys[i] are slots[starts[i] … starts[i + 1]), ascending. */
@@ -48,7 +52,7 @@ class Compaction {
   #addedAt = 0;
   #removedAt = 0;
 
-  constructor(field: string, base: FilterSegment, changes: FilterChanges) {
+  constructor(field: string, base: FilterSegment, changes: FilterChanges, memory: SharedArrayBuffer | null) {
     this.#base = base;
     this.#voided = frozenView(changes.voided);
     this.#voidedSet = this.#voided.isEmpty ? null : new SlotSet(this.#voided);
@@ -60,10 +64,11 @@ class Compaction {
       field,
       keyCountMax: base.valueCount + this.#added.keys.length + 1,
       slotCountMax: base.runSlots.length + this.#added.slots.length,
+      memory,
     });
   }
 
-  run(): SharedArrayBuffer {
+  run(): SegmentBytes {
     const { runKeys, bitmapKeys } = this.#base;
     const changedKeys = this.#changedKeys();
     let run = 0;

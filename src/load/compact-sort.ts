@@ -2,10 +2,12 @@
  * Folds the changes of a sort field into its base segment, page by page: the same bytes as if the segment had been built
  * from the content at once. A task of a pool worker.
  */
+
 import { presentPages, type SortChanges } from '../index/delta-sort.ts';
 import { BITSET_WORDS, frozenView } from '../index/portable.ts';
 import { RoaringBitmap32 } from '../index/roaring.ts';
 import { returnWords } from '../index/scratch-memory.ts';
+import type { SegmentBytes } from '../index/segment.ts';
 import { SortSegment } from '../index/sort-segment.ts';
 import { SortSegmentBuilder } from '../index/sort-segment-builder.ts';
 import type { Kernels } from '../kernels/kernels.ts';
@@ -15,18 +17,23 @@ import { pageTransposer } from './merge-sort.ts';
 
 export interface SortCompaction {
   readonly field: string;
-  readonly base: SharedArrayBuffer;
+  readonly base: SegmentBytes;
   readonly changes: SortChanges;
+  /** Where the segment may stand, see `Segment.allocate`. */
+  readonly memory: SharedArrayBuffer | null;
 }
 
 /** Slots of a page up to which they are sorted as a list. */
 const SPARSE_SLOTS_MAX = 512;
 
 /** A sort segment. */
-export function compactSort(kernels: Kernels, { field, base, changes }: SortCompaction): SharedArrayBuffer {
+export function compactSort(
+  kernels: Kernels,
+  { field, base, changes, memory }: SortCompaction,
+): SegmentBytes {
   const segment = new SortSegment(base);
   const mark = kernels.memory.mark();
-  const builder = new SortSegmentBuilder({ field, transpose: pageTransposer(kernels) });
+  const builder = new SortSegmentBuilder({ field, transpose: pageTransposer(kernels), memory });
   const kept = RoaringBitmap32.andNot(segment.present, frozenView(changes.voided));
   const bulk = changes.bulk.map(({ key, slots }) => ({ key, slots: frozenView(slots) }));
   const rows = inOrderOfSlots(changes);

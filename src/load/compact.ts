@@ -2,8 +2,11 @@
  * Compaction: folds the changes of a version into new base segments, one task of the pool per changed segment. Segments
  * without changes are taken over as they are.
  */
+
 import type { BaseVersion } from '../index/base-version.ts';
 import type { VersionChanges } from '../index/delta-version.ts';
+import type { SegmentBytes } from '../index/segment.ts';
+import type { SegmentMemory } from '../index/segment-memory.ts';
 import type { FieldSegments, VersionSegments } from '../index/version.ts';
 import type { Kernels } from '../kernels/kernels.ts';
 import type { PoolTask } from './chunk-messages.ts';
@@ -17,10 +20,10 @@ export type CompactionTask = Extract<
 >;
 
 /** A compaction task to its segment, on whatever thread. */
-export type RunCompaction = (task: CompactionTask) => Promise<SharedArrayBuffer>;
+export type RunCompaction = (task: CompactionTask) => Promise<SegmentBytes>;
 
 /** The task on this thread. */
-export function runCompaction(kernels: Kernels, task: CompactionTask): SharedArrayBuffer {
+export function runCompaction(kernels: Kernels, task: CompactionTask): SegmentBytes {
   switch (task.kind) {
     case 'compactFilter':
       return compactFilter(task.compaction);
@@ -33,17 +36,18 @@ export function runCompaction(kernels: Kernels, task: CompactionTask): SharedArr
 
 /**
  * The content of a version, given as its base and what changed since, as base segments: the same bytes as if it had been
- * built at once. Errors: those of the tasks, after all of them have ended.
+ * built at once; the caller holds the base meanwhile. Errors: those of the tasks, after all of them have ended.
  */
 export async function compactVersion(
   base: BaseVersion,
   changes: VersionChanges,
+  memory: SegmentMemory,
   run: RunCompaction,
 ): Promise<VersionSegments> {
   const fields: Record<string, FieldSegments> = {};
   const tasks: Promise<void>[] = [];
   base.definition.fields.forEach(({ name: field }, index) => {
-    const segments: { -readonly [role in keyof FieldSegments]: SharedArrayBuffer } = {
+    const segments: { -readonly [role in keyof FieldSegments]: SegmentBytes } = {
       ...base.segments.fields[field],
     };
     fields[field] = segments;
@@ -55,15 +59,25 @@ export async function compactVersion(
       );
     const { filter, sort, texts } = changes.fields[index];
     if (filter !== null) {
-      const compaction = { field, base: base.filter(field)!.buffer, changes: filter };
+      const compaction = {
+        field,
+        base: base.filter(field)!.content,
+        changes: filter,
+        memory: memory.take('filter', field),
+      };
       stage('filter', { kind: 'compactFilter', compaction });
     }
     if (sort !== null) {
-      const compaction = { field, base: base.sort(field)!.buffer, changes: sort };
+      const compaction = {
+        field,
+        base: base.sort(field)!.content,
+        changes: sort,
+        memory: memory.take('sort', field),
+      };
       stage('sort', { kind: 'compactSort', compaction });
     }
     if (texts.length > 0) {
-      const compaction = { base: base.dictionary(field)!.buffer, texts };
+      const compaction = { base: base.dictionary(field)!.content, texts };
       stage('dictionary', { kind: 'compactDictionary', compaction });
     }
   });

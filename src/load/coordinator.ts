@@ -5,9 +5,12 @@
  *
  * It ends in one of two ways: all of the dump in staging, or an error after every worker has stopped.
  */
+
 import type { FieldDefinition, IndexDefinition, TableDefinition } from '../config/definition.ts';
 import { BitloomError } from '../errors.ts';
 import { DictionarySegment } from '../index/dictionary-segment.ts';
+import type { SegmentBytes } from '../index/segment.ts';
+import type { SegmentMemory } from '../index/segment-memory.ts';
 import type { FieldSegments, VersionSegments } from '../index/version.ts';
 import {
   type PoolTask,
@@ -42,6 +45,8 @@ export interface DumpRequest {
   readonly pool: LoadPool;
   /** Segments of the version being served: merge mode builds on them, dictionaries always do. */
   readonly previous: VersionSegments;
+  /** The caller holds `previous` in it. */
+  readonly memory: SegmentMemory;
   readonly onProgress: ((progress: LoadProgress) => void) | null;
   readonly signal: AbortSignal;
 }
@@ -331,6 +336,7 @@ class Coordinator {
         many: field.many,
         sources,
         previous: mergeMode ? (previous?.[kind] ?? null) : null,
+        memory: this.#request.memory.take(kind, field.name),
       };
       this.#queueMerge(
         feeding,
@@ -361,13 +367,13 @@ class Coordinator {
     tables: readonly TableLoad[],
     task: PoolTask,
     inputBytes: number,
-    stage: (segment: SharedArrayBuffer) => void,
+    stage: (segment: SegmentBytes) => void,
   ): void {
     this.#queueMergeJob({
       task,
       estimatedBytes: inputBytes,
       weight: inputBytes,
-      done: (segment: SharedArrayBuffer) => {
+      done: (segment: SegmentBytes) => {
         stage(segment);
         this.#budget.replace(inputBytes, segment.byteLength);
         for (const table of tables) this.#mergeEnded(table);

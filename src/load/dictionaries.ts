@@ -2,11 +2,13 @@
  * From the local dictionaries of chunks to the one of the field. Strings that are new get their codes in byte order, so
  * the codes depend on the strings alone and not on how the file was cut; strings that were known keep theirs.
  */
+
 import { DictionaryBuilder, type DictionarySegment } from '../index/dictionary-segment.ts';
+import type { SegmentBytes } from '../index/segment.ts';
 import type { LocalStrings } from './chunk-messages.ts';
 
 export interface MergedDictionary {
-  readonly segment: SharedArrayBuffer;
+  readonly segment: SegmentBytes;
   /** Per local dictionary: local code → code of the field. */
   readonly translations: readonly Uint32Array[];
 }
@@ -26,7 +28,7 @@ export function mergeDictionaries(
   }
   const unchanged = previous !== undefined && builder.size === previous.size;
   return {
-    segment: unchanged ? previous.buffer : builder.finish(),
+    segment: unchanged ? previous.content : builder.finish(),
     translations: localTexts.map((texts) => translate(texts, codes)),
   };
 }

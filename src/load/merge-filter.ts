@@ -3,11 +3,13 @@
  * its entries. Entries of a dump in slot order are disjoint and ascending, so they are copied; anything else
  * is united.
  */
+
 import { FilterSegment } from '../index/filter-segment.ts';
 import { FilterSegmentBuilder } from '../index/filter-segment-builder.ts';
 import { frozenView } from '../index/portable.ts';
 import { RoaringBitmap32 } from '../index/roaring.ts';
 import { borrowWords, returnWords } from '../index/scratch-memory.ts';
+import type { SegmentBytes } from '../index/segment.ts';
 import { unionOfSlots } from '../index/slot-union.ts';
 import { SMALL_VALUE_SLOTS_MAX } from '../limits.ts';
 import { KIND_BITMAPS, KIND_PAIRS, KIND_PRESENT, NO_RUN } from './accumulator-message.ts';
@@ -77,7 +79,7 @@ interface Layer {
 const NO_WORDS = new Uint32Array(0);
 
 /** A filter segment. */
-export function mergeFilterField(merge: FieldMerge): SharedArrayBuffer {
+export function mergeFilterField(merge: FieldMerge): SegmentBytes {
   const layers: Layer[] = merge.sources.map((source) => layerOf(source, merge.field));
   if (merge.previous !== null) layers.unshift(previousLayer(merge.previous));
   if (!merge.many) dropOverwritten(layers);
@@ -86,6 +88,7 @@ export function mergeFilterField(merge: FieldMerge): SharedArrayBuffer {
     field: merge.field,
     keyCountMax: directories.reduce((sum, { keys }) => sum + keys.length, 1),
     slotCountMax: directories.reduce((sum, { starts }) => sum + slotsOfSmallLists(starts), 0),
+    memory: merge.memory,
   });
   new DirectoryMerge(directories, builder).run();
   return builder.finish(unionOfPresent(layers));
@@ -134,7 +137,7 @@ function translated(keys: Uint32Array, translation: Uint32Array | null): Uint32A
   return translation === null ? keys : keys.map((code) => translation[code]);
 }
 
-function previousLayer(previous: SharedArrayBuffer): Layer {
+function previousLayer(previous: SegmentBytes): Layer {
   const segment = new FilterSegment(previous);
   const { runKeys, runStarts, runSlots, bitmapKeys } = segment;
   const bitmaps = Array.from(bitmapKeys, (key) => segment.bitmap(key));

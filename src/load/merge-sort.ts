@@ -2,7 +2,9 @@
  * Merges one sort field page by page: the last value of every slot, then one transposition of the page into
  * layers.
  */
+
 import { BITSET_WORDS, frozenView } from '../index/portable.ts';
+import type { SegmentBytes } from '../index/segment.ts';
 import { SortSegment } from '../index/sort-segment.ts';
 import { PRESENT, SortSegmentBuilder, type TransposePage } from '../index/sort-segment-builder.ts';
 import type { Kernels } from '../kernels/kernels.ts';
@@ -34,13 +36,13 @@ const PREVIOUS_SLOTS = 1 << 20;
 const NO_WORDS = new Uint32Array(0);
 
 /** A sort segment. */
-export function mergeSortField(kernels: Kernels, merge: FieldMerge): SharedArrayBuffer {
+export function mergeSortField(kernels: Kernels, merge: FieldMerge): SegmentBytes {
   const list = new PageList();
   if (merge.previous !== null) list.addPrevious(new SortSegment(merge.previous));
   for (const source of merge.sources) addSource(list, source, merge.field);
   const mark = kernels.memory.mark();
   const transpose = pageTransposer(kernels);
-  const builder = new SortSegmentBuilder({ field: merge.field, transpose });
+  const builder = new SortSegmentBuilder({ field: merge.field, transpose, memory: merge.memory });
   list.build(builder);
   kernels.memory.release(mark);
   return builder.finish();

@@ -3,6 +3,7 @@
  * options are structured-clonable, its inputs and its result are in shared memory. The result depends on the
  * rows alone, not on how they were cut into chunks.
  */
+import type { SegmentBytes } from '../index/segment.ts';
 import type { ChunkMessage } from './accumulator-message.ts';
 
 /**
@@ -35,13 +36,15 @@ export interface FieldMerge {
    */
   readonly sources: readonly FieldSource[];
   /** The segment of the field in the previous version, for mode 'merge'; null for 'replace'. */
-  readonly previous: SharedArrayBuffer | null;
+  readonly previous: SegmentBytes | null;
+  /** Where the segment may stand, see `Segment.allocate`. */
+  readonly memory: SharedArrayBuffer | null;
 }
 
 export interface AliveMerge {
   /** Chunks of all tables that make slots alive. */
   readonly messages: readonly ChunkMessage[];
-  readonly previous: SharedArrayBuffer | null;
+  readonly previous: SegmentBytes | null;
 }
 
 export { mergeAlive } from './merge-alive.ts';

@@ -12,6 +12,8 @@ import { type BaseVersion, createVersion, emptyVersion } from '../index/base-ver
 import { DeltaDictionary } from '../index/delta-dictionary.ts';
 import { DeltaVersion } from '../index/delta-version.ts';
 import type { RoaringBitmap32 } from '../index/roaring.ts';
+import type { SegmentBytes } from '../index/segment.ts';
+import { SegmentMemory } from '../index/segment-memory.ts';
 import type { FieldSegments, VersionSegments } from '../index/version.ts';
 import type { Kernels } from '../kernels/kernels.ts';
 import type { ChunkMessage } from '../load/accumulator-message.ts';
@@ -55,7 +57,7 @@ export class AccumulatorSink implements BitmapSink {
   async finish(): Promise<VersionSegments> {
     if (this.#settled === null) return this.#merge();
     const { version } = this.#settled;
-    return compactVersion(version.base, version.changes(), async (task) =>
+    return compactVersion(version.base, version.changes(), new SegmentMemory(), async (task) =>
       runCompaction(this.#kernels, task),
     );
   }
@@ -148,7 +150,7 @@ export class AccumulatorSink implements BitmapSink {
   #mergeField({ name, many, filter, sort }: FieldDefinition, messages: ChunkMessage[]): FieldSegments {
     const { losses } = resolveRuns(messages);
     const sources = [{ messages, losses, translations: null }];
-    const merge: FieldMerge = { field: name, many, sources, previous: null };
+    const merge: FieldMerge = { field: name, many, sources, previous: null, memory: null };
     return {
       ...(filter ? { filter: mergeFilterField(merge) } : {}),
       ...(sort ? { sort: mergeSortField(this.#kernels, merge) } : {}),
@@ -156,6 +158,6 @@ export class AccumulatorSink implements BitmapSink {
   }
 }
 
-function segmentOf(dictionary: DeltaDictionary): SharedArrayBuffer {
-  return compactDictionary({ base: dictionary.base.buffer, texts: dictionary.addedTexts() });
+function segmentOf(dictionary: DeltaDictionary): SegmentBytes {
+  return compactDictionary({ base: dictionary.base.content, texts: dictionary.addedTexts() });
 }

@@ -1,12 +1,14 @@
 import { expect, test } from 'vitest';
 import { type Journal, MemoryJournal } from '../../src/engine/journal.ts';
 import { OpStream } from '../../src/engine/op-stream.ts';
-import { emptyVersion } from '../../src/index/base-version.ts';
+import { createVersion, emptyVersion } from '../../src/index/base-version.ts';
 import { openBitmapSegment } from '../../src/index/bitmap-segment.ts';
+import type { SegmentBytes } from '../../src/index/segment.ts';
 import { LOG_START, type LogPosition } from '../../src/log/log-position.ts';
 import type { Entity } from '../../src/ops/op.ts';
 import { encodeBatch } from '../../src/ops/op-codec.ts';
 import { executeCount } from '../../src/query/execute.ts';
+import { buildAlive, buildFilter } from '../index/model.ts';
 import { batchOf, definition } from '../ops/stream.ts';
 
 function streamOver(journal: Journal): OpStream {
@@ -134,3 +136,48 @@ test('the journal in memory gives back what comes after a position, and lets go 
   expect((await journal.append(Uint8Array.of(5))).sequence).toBe(6);
   expect(await after(positions[4])).toEqual([5]);
 });
+
+test('the memory of a base is passed on when no version and no snapshot has it any more', async () => {
+  const stream = streamOver(new MemoryJournal());
+  const bases = [1, 2, 3].map((id) =>
+    createVersion({
+      id,
+      definition,
+      segments: { alive: buildAlive([id]), fields: { level: { filter: levels() } } },
+    }),
+  );
+  const memoryOf = (base: number) => bases[base].segments.fields.level.filter!.buffer;
+  const moveTo = (base: number) => stream.moveTo(bases[base], stream.mark());
+  await moveTo(0);
+  await moveTo(1);
+  expect(stream.memory.take('filter', 'level')).toBe(memoryOf(0));
+  const { release } = await stream.snapshot();
+  await moveTo(2);
+  expect(stream.memory.take('filter', 'level')).toBeNull();
+  release();
+  expect(stream.memory.take('filter', 'level')).toBe(memoryOf(1));
+  expect(stream.memory.take('filter', 'level')).toBeNull();
+});
+
+test('a base that was not taken over is nobody’s, the one before stays held', async () => {
+  class DamagedJournal extends MemoryJournal {
+    override async *read() {}
+  }
+  const stream = streamOver(new DamagedJournal());
+  const segments = { alive: buildAlive([1]), fields: { level: { filter: levels() } } };
+  const base = createVersion({ id: 1, definition, segments });
+  await stream.moveTo(base, stream.mark());
+  const mark = stream.mark();
+  await write(stream, 1);
+  const next = { ...segments, fields: { level: { filter: levels() } } };
+  await expect(stream.moveTo(createVersion({ id: 2, definition, segments: next }), mark)).rejects.toThrow(
+    'lost a record',
+  );
+  expect(stream.memory.take('filter', 'level')).toBe(next.fields.level.filter.buffer);
+  expect(stream.memory.take('filter', 'level')).toBeNull();
+});
+
+/** A segment that is worth keeping. */
+function levels(): SegmentBytes {
+  return buildFilter(new Map(Array.from({ length: 20_000 }, (_, slot) => [slot, new Set([slot])])));
+}

@@ -5,7 +5,10 @@ import { DeltaVersion } from '../../src/index/delta-version.ts';
 import { DictionaryBuilder } from '../../src/index/dictionary-segment.ts';
 import { digestVersion } from '../../src/index/digest.ts';
 import { RoaringBitmap32 } from '../../src/index/roaring.ts';
+import type { SegmentBytes } from '../../src/index/segment.ts';
+import { SegmentMemory } from '../../src/index/segment-memory.ts';
 import type { VersionSegments } from '../../src/index/version.ts';
+import type { PoolTask } from '../../src/load/chunk-messages.ts';
 import { compactVersion } from '../../src/load/compact.ts';
 import runTask from '../../workers/chunk.ts';
 import {
@@ -19,6 +22,7 @@ import {
   type SortModel,
   sameBytes,
 } from './model.ts';
+import { buildInUsedMemory } from './used-memory.ts';
 
 const definition = definitionOf([
   fieldOf('tagIds', 'uint32', 'filter', true),
@@ -150,11 +154,17 @@ function setOf(field: FilterModel, key: number): Set<number> {
 }
 
 function compact(version: DeltaVersion): Promise<VersionSegments> {
-  return compactVersion(version.base, version.changes(), async (task) => {
+  return compactVersion(version.base, version.changes(), new SegmentMemory(), async (task) => {
+    if (task.kind === 'compactDictionary') return run(task);
+    const { compaction } = task;
+    return buildInUsedMemory((memory) => run({ ...task, compaction: { ...compaction, memory } } as PoolTask));
+  });
+
+  async function run(task: PoolTask): Promise<SegmentBytes> {
     const outcome = await runTask(task);
     if (!outcome.ok) throw new Error(outcome.error.message);
-    return outcome.value as SharedArrayBuffer;
-  });
+    return outcome.value as SegmentBytes;
+  }
 }
 
 function buildSegments(model: Model) {

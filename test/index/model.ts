@@ -5,6 +5,7 @@ import type { FieldDefinition, FieldType, IndexDefinition } from '../../src/conf
 import { buildBitmapSegment } from '../../src/index/bitmap-segment.ts';
 import { FilterSegmentBuilder } from '../../src/index/filter-segment-builder.ts';
 import { RoaringBitmap32 } from '../../src/index/roaring.ts';
+import type { SegmentBytes } from '../../src/index/segment.ts';
 import { SortSegmentBuilder } from '../../src/index/sort-segment-builder.ts';
 
 /** key → slots */
@@ -25,14 +26,11 @@ export function ascending(slots: Iterable<number>): Uint32Array {
 }
 
 /** Compares bytes: `toEqual` walks long arrays element by element. */
-export function sameBytes(
-  a: Uint32Array | Uint8Array | SharedArrayBuffer,
-  b: Uint32Array | Uint8Array | SharedArrayBuffer,
-): boolean {
+export function sameBytes(a: Uint32Array | Uint8Array, b: Uint32Array | Uint8Array): boolean {
   return Buffer.compare(bytesOf(a), bytesOf(b)) === 0;
 }
 
-export function buildFilter(model: FilterModel): SharedArrayBuffer {
+export function buildFilter(model: FilterModel): SegmentBytes {
   const builder = new FilterSegmentBuilder({ field: 'field' });
   for (const key of ascending(model.keys())) {
     const slots = ascending(model.get(key)!);
@@ -41,7 +39,7 @@ export function buildFilter(model: FilterModel): SharedArrayBuffer {
   return builder.finish();
 }
 
-export function buildSort(model: SortModel): SharedArrayBuffer {
+export function buildSort(model: SortModel): SegmentBytes {
   const builder = new SortSegmentBuilder({ field: 'field', transpose: transposeNaively });
   const pages = new Map<number, number[]>();
   for (const slot of ascending(model.keys())) {
@@ -63,7 +61,7 @@ export function buildSort(model: SortModel): SharedArrayBuffer {
   return builder.finish();
 }
 
-export function buildAlive(slots: Iterable<number>): SharedArrayBuffer {
+export function buildAlive(slots: Iterable<number>): SegmentBytes {
   return buildBitmapSegment(new RoaringBitmap32(ascending(slots)));
 }
 
@@ -77,7 +75,6 @@ export function transposeNaively(column: Uint32Array, layers: Uint32Array): void
   }
 }
 
-function bytesOf(data: Uint32Array | Uint8Array | SharedArrayBuffer): Uint8Array {
-  if (data instanceof SharedArrayBuffer) return new Uint8Array(data);
+function bytesOf(data: Uint32Array | Uint8Array): Uint8Array {
   return new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
 }

@@ -11,7 +11,7 @@ function sample(): Segment {
 }
 
 test('sections read back, aligned to 64 bytes', () => {
-  const segment = Segment.open(sample().buffer, 'filter', 4);
+  const segment = Segment.open(sample().content, 'filter', 4);
   expect([...segment.bytes(0)]).toEqual([1, 2, 3, 4, 5]);
   expect(segment.bytes(1)).toHaveLength(0);
   expect([...segment.words(2)]).toEqual([7, 8, 9, 10]);
@@ -20,9 +20,35 @@ test('sections read back, aligned to 64 bytes', () => {
   for (let i = 0; i < 4; i++) expect(segment.bytes(i).byteOffset % 64).toBe(0);
 });
 
+test('memory is used again where its size fits, and what was there before is not seen', () => {
+  const { content } = sample();
+  const bytes = [5, 0, 16, 8];
+  for (const [length, isUsed] of [
+    [content.byteLength - 1, false],
+    [content.byteLength, true],
+    [2 * content.byteLength, true],
+    [4 * content.byteLength, false],
+  ] as const) {
+    const memory = new SharedArrayBuffer(length);
+    new Uint8Array(memory).fill(0xa5);
+    const segment = Segment.allocate('filter', bytes, memory);
+    expect(segment.content.buffer === memory).toBe(isUsed);
+    for (let section = 0; section < bytes.length; section++) segment.bytes(section).fill(0);
+    expect(Buffer.compare(segment.content, Segment.allocate('filter', bytes).content)).toBe(0);
+    expect(Segment.open(segment.content, 'filter', 4).bytes(2)).toHaveLength(16);
+  }
+});
+
+test('a table that grows a little fits where it was', () => {
+  const first = Segment.allocate('filter', [1_000_000]);
+  const second = Segment.allocate('filter', [1_050_000], first.content.buffer);
+  expect(second.content.buffer).toBe(first.content.buffer);
+  expect(second.content).toHaveLength(Segment.allocate('filter', [1_050_000]).content.length);
+});
+
 test('a header that is cut, flipped or of another kind is an error with a code', () => {
-  const { buffer } = sample();
-  const original = new Uint8Array(buffer).slice();
+  const { content } = sample();
+  const original = content.slice();
   const headerBytes = 64 + 4 * 16;
   for (let bytes = 0; bytes < original.length; bytes++) expectInvalid(original.slice(0, bytes));
   for (let at = 0; at < headerBytes; at++) {
@@ -35,8 +61,8 @@ test('a header that is cut, flipped or of another kind is an error with a code',
       else expectInvalidOrInside(flipped);
     }
   }
-  expect(() => Segment.open(buffer, 'sort', 4)).toThrow('kind 2 where a sort is expected');
-  expect(() => Segment.open(buffer, 'filter', 5)).toThrow('4 sections instead of 5');
+  expect(() => Segment.open(content, 'sort', 4)).toThrow('kind 2 where a sort is expected');
+  expect(() => Segment.open(content, 'filter', 5)).toThrow('4 sections instead of 5');
 });
 
 function expectInvalid(bytes: Uint8Array): void {
@@ -52,10 +78,10 @@ function expectInvalidOrInside(bytes: Uint8Array): void {
 
 /** Null when every section can be viewed. */
 function openAll(bytes: Uint8Array): unknown {
-  const buffer = new SharedArrayBuffer(bytes.length);
-  new Uint8Array(buffer).set(bytes);
+  const content = new Uint8Array(new SharedArrayBuffer(bytes.length));
+  content.set(bytes);
   try {
-    const segment = Segment.open(buffer, 'filter', 4);
+    const segment = Segment.open(content, 'filter', 4);
     for (let section = 0; section < 4; section++) segment.bytes(section);
     return null;
   } catch (error) {

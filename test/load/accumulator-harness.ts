@@ -3,11 +3,13 @@
  */
 import { openBitmapSegment } from '../../src/index/bitmap-segment.ts';
 import { FilterSegment } from '../../src/index/filter-segment.ts';
+import type { SegmentBytes } from '../../src/index/segment.ts';
 import { SortSegment } from '../../src/index/sort-segment.ts';
 import { loadKernels } from '../../src/kernels/kernels.ts';
 import { ChunkAccumulator } from '../../src/load/accumulator.ts';
 import type { AccumulatorField, ChunkMessage } from '../../src/load/accumulator-message.ts';
 import { mergeAlive, mergeFilterField, mergeSortField, resolveRuns } from '../../src/load/merge.ts';
+import { buildInUsedMemorySync } from '../index/used-memory.ts';
 
 /** One value per field, null for none. */
 export interface Row {
@@ -24,9 +26,9 @@ export interface Cuts {
 
 /** A table's segments by field and kind, and its alive segment. */
 export interface Built {
-  readonly filters: Map<string, SharedArrayBuffer>;
-  readonly sorts: Map<string, SharedArrayBuffer>;
-  readonly alive: SharedArrayBuffer;
+  readonly filters: Map<string, SegmentBytes>;
+  readonly sorts: Map<string, SegmentBytes>;
+  readonly alive: SegmentBytes;
   readonly duplicateRows: number;
 }
 
@@ -105,15 +107,24 @@ export function build(
     losses: resolutions[table].losses,
     translations,
   }));
-  const filters = new Map<string, SharedArrayBuffer>();
-  const sorts = new Map<string, SharedArrayBuffer>();
+  const filters = new Map<string, SegmentBytes>();
+  const sorts = new Map<string, SegmentBytes>();
   for (const { name, many, filter, sort } of fields) {
     const merge = { field: name, many, sources };
     if (filter) {
-      filters.set(name, mergeFilterField({ ...merge, previous: previous?.filters.get(name) ?? null }));
+      const merged = { ...merge, previous: previous?.filters.get(name) ?? null };
+      filters.set(
+        name,
+        buildInUsedMemorySync((memory) => mergeFilterField({ ...merged, memory })),
+      );
     }
-    if (sort)
-      sorts.set(name, mergeSortField(kernels, { ...merge, previous: previous?.sorts.get(name) ?? null }));
+    if (sort) {
+      const merged = { ...merge, previous: previous?.sorts.get(name) ?? null };
+      sorts.set(
+        name,
+        buildInUsedMemorySync((memory) => mergeSortField(kernels, { ...merged, memory })),
+      );
+    }
   }
   const alive = mergeAlive({ messages: tables.flat(), previous: previous?.alive ?? null });
   const duplicateRows = resolutions.reduce((sum, resolution) => sum + resolution.duplicateRows, 0);
@@ -158,14 +169,14 @@ export class ModelIndex {
 }
 
 /** `slot:value` of everything in a filter segment, in slot order. */
-export function filterContents(segment: SharedArrayBuffer): string[] {
+export function filterContents(segment: SegmentBytes): string[] {
   const filter = new FilterSegment(segment);
   const found: [number, number][] = [];
   for (const { key } of filter.keys()) for (const slot of filter.slots(key)) found.push([slot, key]);
   return lines(found);
 }
 
-export function sortContents(segment: SharedArrayBuffer): string[] {
+export function sortContents(segment: SegmentBytes): string[] {
   const sort = new SortSegment(segment);
   const slots = sort.present.toUint32Array();
   const indexes = new Map<number, number>();
@@ -181,7 +192,7 @@ export function sortContents(segment: SharedArrayBuffer): string[] {
   return lines(Array.from(slots, (slot, i) => [slot, keys[i]]));
 }
 
-export function aliveContents(segment: SharedArrayBuffer): number[] {
+export function aliveContents(segment: SegmentBytes): number[] {
   return [...openBitmapSegment(segment).toUint32Array()];
 }
 
@@ -191,7 +202,7 @@ export function modelContents(model: Model): string[] {
   return lines(found);
 }
 
-export function presentContents(segment: SharedArrayBuffer): number[] {
+export function presentContents(segment: SegmentBytes): number[] {
   return [...new FilterSegment(segment).present.toUint32Array()];
 }
 

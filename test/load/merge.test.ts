@@ -97,8 +97,8 @@ function expectSameBytes(a: Built, b: Built): void {
   expectEqualBytes(a.alive, b.alive);
 }
 
-function expectEqualBytes(a: SharedArrayBuffer, b: SharedArrayBuffer): void {
-  expect(Buffer.compare(Buffer.from(a), Buffer.from(b))).toBe(0);
+function expectEqualBytes(a: Uint8Array, b: Uint8Array): void {
+  expect(Buffer.compare(a, b)).toBe(0);
 }
 
 describe('accumulators and merges', () => {

@@ -21,7 +21,7 @@ test('the error of a task arrives with its code', async () => {
   try {
     const failing = pool.run({
       kind: 'mergeAlive',
-      merge: { messages: [], previous: new SharedArrayBuffer(1) },
+      merge: { messages: [], previous: new Uint8Array(new SharedArrayBuffer(1)) },
     });
     await expect(failing).rejects.toMatchObject({ code: 'SEGMENT_INVALID' });
     expect(await pool.run({ kind: 'resolve', messages: [] })).toMatchObject({ duplicateRows: 0 });

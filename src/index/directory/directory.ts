@@ -177,8 +177,8 @@ class OpenDirectory implements IndexDirectory {
       await syncDirectory(this.#path);
       for (const entry of entries) {
         const field = entry.field === null ? undefined : segments.fields[entry.field];
-        const buffer = entry.role === 'alive' ? segments.alive : field?.[entry.role];
-        if (buffer !== undefined) this.#known.set(buffer, entry);
+        const content = entry.role === 'alive' ? segments.alive : field?.[entry.role];
+        if (content !== undefined) this.#known.set(content, entry);
       }
     } catch (error) {
       await removeFiles(this.#path, [manifestFile(id)]);

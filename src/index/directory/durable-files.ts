@@ -2,10 +2,12 @@
  * Files that are whole or absent after a crash: written under a temporary name, flushed, then renamed. The rename itself
  * is durable after `syncDirectory`.
  */
+
 import { type FileHandle, open, rename, rm } from 'node:fs/promises';
 import path from 'node:path';
 import { crc32 } from 'node:zlib';
 import { FILE_SLICE_BYTES } from '../../limits.ts';
+import type { SegmentBytes } from '../segment.ts';
 
 /** Writes a file of the directory and returns the CRC-32 of its bytes. A failure leaves no file. */
 export async function writeWhole(directory: string, file: string, bytes: Uint8Array): Promise<number> {
@@ -38,7 +40,7 @@ export async function syncDirectory(directory: string): Promise<void> {
 }
 
 /** What reading a file into shared memory gave; `damage` says why it cannot be used. */
-export type FileReading = { readonly buffer: SharedArrayBuffer } | { readonly damage: string };
+export type FileReading = { readonly content: SegmentBytes } | { readonly damage: string };
 
 /**
  * Reads a file that must have this size and checksum. A missing file or an unreadable sector is damage; errors that say
@@ -50,9 +52,9 @@ export async function readVerified(file: string, bytes: number, checksum: number
     handle = await open(file, 'r');
     const { size } = await handle.stat();
     if (size !== bytes) return { damage: `${size} bytes instead of ${bytes}` };
-    const buffer = new SharedArrayBuffer(bytes);
-    const found = await readSlices(handle, new Uint8Array(buffer));
-    return found === checksum ? { buffer } : { damage: 'checksum mismatch' };
+    const content = new Uint8Array(new SharedArrayBuffer(bytes));
+    const found = await readSlices(handle, content);
+    return found === checksum ? { content } : { damage: 'checksum mismatch' };
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
     if (code === 'ENOENT') return { damage: 'missing' };

@@ -3,12 +3,11 @@
  * It is JSON with a checksum over its own content (everything but `crc32`, as JSON without white space).
  */
 import { crc32 } from 'node:zlib';
+import type { SegmentRole } from '../version-parts.ts';
 
 /** Counts up when a file of the directory, or what a manifest says about it, changes its meaning. */
 export const DIRECTORY_FORMAT_VERSION = 1;
 const FORMAT = 'bitloom-manifest';
-
-export type SegmentRole = 'alive' | 'filter' | 'sort' | 'dictionary';
 
 export interface SegmentEntry {
   readonly role: SegmentRole;

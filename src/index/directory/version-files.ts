@@ -1,15 +1,18 @@
 /**
  * The segments of a version as files: writing the ones that are new, reading all of a manifest.
  */
+
 import { rm } from 'node:fs/promises';
 import path from 'node:path';
 import { SEGMENT_FILES_PARALLEL_MAX } from '../../limits.ts';
+import type { SegmentBytes } from '../segment.ts';
 import type { FieldSegments, VersionSegments } from '../version.ts';
+import { partsOf } from '../version-parts.ts';
 import { readVerified, writeWhole } from './durable-files.ts';
-import { type Manifest, type SegmentEntry, type SegmentRole, segmentFile } from './manifest.ts';
+import { type Manifest, type SegmentEntry, segmentFile } from './manifest.ts';
 
 /** Entries of segments that already have a file here, by their memory. */
-export type KnownSegments = WeakMap<SharedArrayBuffer, SegmentEntry>;
+export type KnownSegments = WeakMap<SegmentBytes, SegmentEntry>;
 
 /** Writes the segments that are not known among `files`, the files there. On failure it removes what it wrote and throws. */
 export async function writeSegments(
@@ -23,16 +26,16 @@ export async function writeSegments(
   const entries: SegmentEntry[] = new Array(parts.length);
   const written: string[] = [];
   const results = await inParallel(parts.length, async (i) => {
-    const { role, field, buffer } = parts[i];
-    const existing = known.get(buffer);
+    const { role, field, content } = parts[i];
+    const existing = known.get(content);
     if (existing !== undefined && files.has(existing.file)) {
       entries[i] = { ...existing, role, field };
       return;
     }
     const file = segmentFile(version, i);
     written.push(file);
-    const checksum = await writeWhole(directory, file, new Uint8Array(buffer));
-    entries[i] = { role, field, file, bytes: buffer.byteLength, crc32: checksum };
+    const checksum = await writeWhole(directory, file, content);
+    entries[i] = { role, field, file, bytes: content.byteLength, crc32: checksum };
   });
   const failed = results.find((result) => result.status === 'rejected');
   if (failed !== undefined) {
@@ -49,8 +52,8 @@ export async function readSegments(
   known: KnownSegments,
 ): Promise<{ segments: VersionSegments } | { damages: string[] }> {
   const damages: string[] = [];
-  let alive: SharedArrayBuffer | undefined;
-  const fields: Record<string, { -readonly [role in keyof FieldSegments]: SharedArrayBuffer }> = {};
+  let alive: SegmentBytes | undefined;
+  const fields: Record<string, { -readonly [role in keyof FieldSegments]: SegmentBytes }> = {};
   const results = await inParallel(manifest.segments.length, async (i) => {
     const entry = manifest.segments[i];
     const reading = await readVerified(path.join(directory, entry.file), entry.bytes, entry.crc32);
@@ -58,12 +61,12 @@ export async function readSegments(
       damages.push(`${entry.file}: ${reading.damage}`);
       return;
     }
-    known.set(reading.buffer, entry);
+    known.set(reading.content, entry);
     if (entry.role === 'alive') {
-      alive = reading.buffer;
+      alive = reading.content;
     } else {
       const field = (fields[entry.field ?? ''] ??= {});
-      field[entry.role] = reading.buffer;
+      field[entry.role] = reading.content;
     }
   });
   const failed = results.find((result) => result.status === 'rejected');
@@ -75,22 +78,6 @@ export async function readSegments(
 /** Removes what is there; a file that stays behind is removed at the next occasion. */
 export async function removeFiles(directory: string, files: readonly string[]): Promise<void> {
   await Promise.allSettled(files.map((file) => rm(path.join(directory, file), { force: true })));
-}
-
-interface Part {
-  readonly role: SegmentRole;
-  readonly field: string | null;
-  readonly buffer: SharedArrayBuffer;
-}
-
-function partsOf(segments: VersionSegments): Part[] {
-  const parts: Part[] = [{ role: 'alive', field: null, buffer: segments.alive }];
-  for (const [field, { filter, sort, dictionary }] of Object.entries(segments.fields)) {
-    if (filter !== undefined) parts.push({ role: 'filter', field, buffer: filter });
-    if (sort !== undefined) parts.push({ role: 'sort', field, buffer: sort });
-    if (dictionary !== undefined) parts.push({ role: 'dictionary', field, buffer: dictionary });
-  }
-  return parts;
 }
 
 /** Runs `work(0 … count − 1)`, a few at a time, to the end of all of them. */
