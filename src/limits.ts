@@ -102,7 +102,7 @@ export const FILE_SLICE_BYTES = 64 * 1024 * 1024;
 export const READ_ONLY_OPEN_ATTEMPTS_MAX = 20;
 
 /** Bytes of memory a thread keeps from one built segment to the next; what is above goes back to the system. */
-export const SCRATCH_BYTES_KEPT_MAX = 16 * 1024 * 1024;
+export const SCRATCH_BYTES_KEPT_MAX = 24 * 1024 * 1024;
 
 /** Smaller segments are built in fresh memory, which is then touched anyway. */
 export const SPARE_SEGMENT_BYTES_MIN = 64 * 1024;

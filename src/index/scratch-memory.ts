@@ -5,8 +5,8 @@
  */
 import { SCRATCH_BYTES_KEPT_MAX } from '../limits.ts';
 
-/** Smaller buffers come from memory that is touched anyway. */
-const BYTES_MIN = 64 * 1024;
+/** Smaller buffers come from memory that is touched anyway and die young. */
+const BYTES_MIN = 1024;
 /** Buffers from here on are not rounded up to a power of two and not kept. */
 const BYTES_MAX = 64 * 1024 * 1024;
 

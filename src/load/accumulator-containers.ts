@@ -3,6 +3,7 @@
  * are kept encoded (array or bitset, whichever is smaller) until the run ends and a bitmap's header can be
  * written.
  */
+import { borrowBuffer, returnBuffer } from '../index/scratch-memory.ts';
 import type { Pointer } from '../kernels/kernel-memory.ts';
 import type { Kernels } from '../kernels/kernels.ts';
 import { BITSET_BYTES } from '../kernels/page-kernels.ts';
@@ -23,7 +24,7 @@ const BYTES_MIN = 1024;
 export class ContainerStore {
   readonly #kernels: Kernels;
   readonly #scratch: Pointer;
-  #bytes = new Uint8Array(BYTES_MIN);
+  #bytes = new Uint8Array(0);
   #bytesUsed = 0;
   #entries = new Uint32Array(16 * ENTRY_WORDS);
   #entryCount = 0;
@@ -97,6 +98,8 @@ export class ContainerStore {
   }
 
   clear(): void {
+    returnBuffer(this.#bytes.buffer);
+    this.#bytes = new Uint8Array(0);
     this.#entryCount = 0;
     this.#bytesUsed = 0;
   }
@@ -125,8 +128,10 @@ export class ContainerStore {
 
   #reserve(bytes: number): void {
     if (this.#bytesUsed + bytes > this.#bytes.length) {
-      const grown = new Uint8Array(Math.max(this.#bytes.length * 2, this.#bytesUsed + bytes));
+      const bytesMin = Math.max(BYTES_MIN, this.#bytes.length * 2, this.#bytesUsed + bytes);
+      const grown = new Uint8Array(borrowBuffer(bytesMin));
       grown.set(this.#bytes.subarray(0, this.#bytesUsed));
+      returnBuffer(this.#bytes.buffer);
       this.#bytes = grown;
     }
     if ((this.#entryCount + 1) * ENTRY_WORDS > this.#entries.length) {

@@ -6,6 +6,7 @@
 import type { CsvDialect } from '../config/definition.ts';
 import { dialectBytes } from '../csv/dialect.ts';
 import { scanRecords } from '../csv/record-scanner.ts';
+import { borrowWords, returnWords } from '../index/scratch-memory.ts';
 import type { KernelMemory, Pointer } from '../kernels/kernel-memory.ts';
 import { RECORD_BYTES_MAX } from '../limits.ts';
 
@@ -45,7 +46,7 @@ function looksLikeRecords(
   csv: CsvDialect,
   columns: number,
 ): boolean {
-  const rows = new Uint32Array((end - start + 2) * (columns + 1));
+  const rows = borrowWords((end - start + 2) * (columns + 1));
   const options = {
     dialect: dialectBytes(csv),
     columns,
@@ -54,5 +55,6 @@ function looksLikeRecords(
     skipping: false,
   };
   const scan = scanRecords(bytes, start, end, options, rows, 0);
+  returnWords(rows);
   return scan.rejected.length === 0 && (scan.rows > 0 || start === end);
 }

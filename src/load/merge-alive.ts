@@ -11,5 +11,7 @@ import { touchedByAny } from './merge-touched.ts';
 export function mergeAlive(merge: AliveMerge): SegmentBytes {
   const alive = touchedByAny(merge.messages);
   if (merge.previous !== null) alive.orInPlace(openBitmapSegment(merge.previous));
-  return buildBitmapSegment(alive);
+  const segment = buildBitmapSegment(alive);
+  alive.dispose();
+  return segment;
 }

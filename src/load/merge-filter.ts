@@ -91,7 +91,13 @@ export function mergeFilterField(merge: FieldMerge): SegmentBytes {
     memory: merge.memory,
   });
   new DirectoryMerge(directories, builder).run();
-  return builder.finish(unionOfPresent(layers));
+  const present = unionOfPresent(layers);
+  const segment = builder.finish(present);
+  // Native memory that would wait for the garbage collector; a view has none.
+  for (const bitmap of [present, ...layers.map((layer) => layer.present)]) {
+    if (bitmap?.isFrozen === false) bitmap.dispose();
+  }
+  return segment;
 }
 
 function layerOf(source: FieldSource, field: string): Layer {
@@ -184,6 +190,7 @@ function presentOf(layer: Layer): RoaringBitmap32 {
 /** Undefined when the builder has to find out. A slot that one layer loses has a value in another. */
 function unionOfPresent(layers: readonly Layer[]): RoaringBitmap32 | undefined {
   const present = layers.map((layer) => layer.present);
+  if (present.length === 1) return present[0] ?? undefined;
   return present.every((bitmap) => bitmap !== null) ? unionOf(present) : undefined;
 }
 
