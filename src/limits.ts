@@ -42,7 +42,7 @@ export const VERSIONS_KEPT = 2;
 export const THREADS_MAX = 256;
 
 /** Bytes of one chunk at least, so that small files are not cut into tasks smaller than their overhead. */
-export const CHUNK_BYTES_MIN = 1024 * 1024;
+export const CHUNK_BYTES_MIN = 2560 * 1024;
 
 /** The smallest chunk of a file is its share of a thread divided by this, so that threads finish together. */
 export const CHUNKS_PER_THREAD_MAX = 8;

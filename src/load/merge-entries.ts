@@ -10,19 +10,15 @@ const COUNTED_KEYS_MIN = 65_536;
 const DIGIT_BITS = 11;
 const DIGIT_VALUES = 1 << DIGIT_BITS;
 const DIGIT_MASK = DIGIT_VALUES - 1;
+const ASCENDING = -1;
 
 /**
  * Indexes into `keys` sorted by key, stable; null when the keys ascend as they are. The array is scratch
  * memory, longer than `keys` perhaps, for the caller to return.
  */
 export function orderByKey(keys: Uint32Array): Uint32Array<ArrayBuffer> | null {
-  let isAscending = true;
-  let keyMax = 0;
-  for (let i = 0; i < keys.length; i++) {
-    if (keys[i] < keyMax) isAscending = false;
-    else keyMax = keys[i];
-  }
-  if (isAscending) return null;
+  const keyMax = largestIfUnordered(keys);
+  if (keyMax === ASCENDING) return null;
   if (keyMax < Math.max(COUNTED_KEYS_MIN, keys.length * COUNTED_KEYS_PER_ENTRY))
     return orderByCounting(keys, keyMax);
   let source = borrowWords(keys.length);
@@ -34,6 +30,17 @@ export function orderByKey(keys: Uint32Array): Uint32Array<ArrayBuffer> | null {
   }
   returnWords(target);
   return source;
+}
+
+/** The largest key, or ASCENDING. A function of its own: what is optimised while a loop runs does not know what follows. */
+function largestIfUnordered(keys: Uint32Array): number {
+  let isAscending = true;
+  let keyMax = 0;
+  for (let i = 0; i < keys.length; i++) {
+    if (keys[i] < keyMax) isAscending = false;
+    else keyMax = keys[i];
+  }
+  return isAscending ? ASCENDING : keyMax;
 }
 
 function orderByCounting(keys: Uint32Array, keyMax: number): Uint32Array<ArrayBuffer> {
