@@ -7,7 +7,7 @@ import { type Kernels, loadKernels } from '../src/kernels/kernels.ts';
 import type { Outcome, PoolResults, PoolTask } from '../src/load/chunk-messages.ts';
 import { scanChunk } from '../src/load/chunk-scan.ts';
 import { runCompaction } from '../src/load/compact.ts';
-import { mergeAlive, mergeFilterField, mergeSortField, resolveRuns } from '../src/load/merge.ts';
+import { resolveRuns, runMerge } from '../src/load/merge.ts';
 
 let kernels: Kernels | null = null;
 
@@ -29,12 +29,8 @@ function perform(
       return scanChunk(task, kernels);
     case 'resolve':
       return resolveRuns(task.messages);
-    case 'mergeFilter':
-      return mergeFilterField(task.merge);
-    case 'mergeSort':
-      return mergeSortField(kernels, task.merge);
-    case 'mergeAlive':
-      return mergeAlive(task.merge);
+    case 'merge':
+      return task.merges.map((merge) => runMerge(kernels, merge));
     case 'compactFilter':
     case 'compactSort':
     case 'compactDictionary':

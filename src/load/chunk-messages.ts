@@ -11,7 +11,7 @@ import type { ChunkMessage } from './accumulator-message.ts';
 import type { DictionaryCompaction } from './compact-dictionary.ts';
 import type { FilterCompaction } from './compact-filter.ts';
 import type { SortCompaction } from './compact-sort.ts';
-import type { AliveMerge, FieldMerge, RunResolution } from './merge.ts';
+import type { Merge, RunResolution } from './merge.ts';
 
 /** State shared by every thread of one load, written with Atomics. */
 export interface SharedState {
@@ -85,9 +85,7 @@ export interface ScanResult {
 export type PoolTask =
   | ScanTask
   | { readonly kind: 'resolve'; readonly messages: readonly ChunkMessage[] }
-  | { readonly kind: 'mergeFilter'; readonly merge: FieldMerge }
-  | { readonly kind: 'mergeSort'; readonly merge: FieldMerge }
-  | { readonly kind: 'mergeAlive'; readonly merge: AliveMerge }
+  | { readonly kind: 'merge'; readonly merges: readonly Merge[] }
   | { readonly kind: 'compactFilter'; readonly compaction: FilterCompaction }
   | { readonly kind: 'compactSort'; readonly compaction: SortCompaction }
   | { readonly kind: 'compactDictionary'; readonly compaction: DictionaryCompaction };
@@ -96,9 +94,8 @@ export type PoolTask =
 export interface PoolResults {
   readonly scan: ScanResult;
   readonly resolve: RunResolution;
-  readonly mergeFilter: SegmentBytes;
-  readonly mergeSort: SegmentBytes;
-  readonly mergeAlive: SegmentBytes;
+  /** One for each. */
+  readonly merge: readonly SegmentBytes[];
   readonly compactFilter: SegmentBytes;
   readonly compactSort: SegmentBytes;
   readonly compactDictionary: SegmentBytes;

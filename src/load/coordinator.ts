@@ -12,6 +12,7 @@ import { DictionarySegment } from '../index/dictionary-segment.ts';
 import type { SegmentBytes } from '../index/segment.ts';
 import type { SegmentMemory } from '../index/segment-memory.ts';
 import type { FieldSegments, VersionSegments } from '../index/version.ts';
+import { type ChunkMessage, NO_FIELD } from './accumulator-message.ts';
 import {
   type PoolTask,
   PROGRESS_BYTES,
@@ -24,7 +25,8 @@ import {
 import { mergeDictionaries } from './dictionaries.ts';
 import { readHead } from './head.ts';
 import { MemoryBudget } from './memory-budget.ts';
-import type { FieldMerge, FieldSource, RunResolution } from './merge.ts';
+import type { FieldMerge, FieldSource, Merge, RunResolution } from './merge.ts';
+import { narrowedTo } from './merge-parts.ts';
 import { resolveByBounds } from './merge-runs.ts';
 import { partBytes } from './merge-weight.ts';
 import { MESSAGE_BLOCK_BYTES } from './message-blocks.ts';
@@ -58,18 +60,29 @@ export interface StagedDump {
   readonly progress: ProgressReporter;
 }
 
-/** A task waiting for a thread, the heavier the sooner. `done` runs on the coordinator's thread with the result. */
+/** A task for a thread. `done` runs on the coordinator's thread with the result. */
 interface Job {
   readonly task: PoolTask;
   readonly estimatedBytes: number;
-  readonly weight: number;
   readonly done: (result: never) => void;
+}
+
+/** A segment to be made, the heavier the sooner. */
+interface PendingMerge {
+  readonly merge: Merge;
+  /** What it reads, and about what it needs besides. */
+  readonly inputBytes: number;
+  /** Tables whose chunks it reads. */
+  readonly tables: readonly TableLoad[];
+  readonly stage: (segment: SegmentBytes) => void;
 }
 
 /** Fixed memory of a chunk task: window, positions, columns, pair buffers. */
 const SCAN_TASK_BYTES = 48 * 1024 * 1024;
 /** Accumulators per byte of plain source, generous: what a task may produce before its true size is known. */
 const ACCUMULATED_SHARE = 0.5;
+/** What merges read in about the time that it takes to wake a thread. */
+const MERGE_TASK_BYTES_MIN = 256 * 1024;
 /** Plain bytes per compressed byte, for the same estimate. */
 const GZIP_RATIO = 5;
 const NO_RESOLUTION: RunResolution = { losses: [], duplicateRows: 0 };
@@ -109,8 +122,9 @@ class Coordinator {
   readonly #rejects: RejectLog;
   readonly #progress: ProgressReporter;
   readonly #budget: MemoryBudget;
-  /** Merge jobs, which free memory and so go before further scans. */
-  readonly #mergeJobs: Job[] = [];
+  readonly #resolveJobs: Job[] = [];
+  /** They free memory and so go before further scans. */
+  readonly #merges: PendingMerge[] = [];
   /** By table: which rows win; set once the table is complete and resolved. */
   readonly #resolutions = new Map<TableLoad, RunResolution>();
   /** Fields whose merge has been queued, with the number of merges still to end per table. */
@@ -188,11 +202,9 @@ class Coordinator {
   }
 
   #nextJob(): Job | null {
-    const merge = this.#mergeJobs[0];
-    if (merge !== undefined) {
-      if (!this.#hold(merge.estimatedBytes)) return null;
-      return this.#mergeJobs.shift()!;
-    }
+    const resolveJob = this.#resolveJobs.shift();
+    if (resolveJob !== undefined) return resolveJob;
+    if (this.#merges.length > 0) return this.#nextMergeJob();
     for (const table of this.#tables) {
       const chunk = table.peekChunk();
       if (chunk === null) continue;
@@ -237,7 +249,6 @@ class Coordinator {
     const definition = source.table;
     return {
       estimatedBytes,
-      weight: 0,
       task: {
         kind: 'scan',
         table: definition,
@@ -284,7 +295,7 @@ class Coordinator {
 
   #tableComplete(table: TableLoad): void {
     if (this.#tables.every(({ complete }) => complete)) this.#progress.enter('merge');
-    const messages = table.parts.map((part) => part.accumulator);
+    const messages = messagesOf(table, NO_FIELD);
     const resolution = messages.some(({ singleValued }) => singleValued)
       ? resolveByBounds(messages)
       : NO_RESOLUTION;
@@ -292,10 +303,9 @@ class Coordinator {
       this.#resolved(table, resolution);
       return;
     }
-    this.#queueMergeJob({
+    this.#resolveJobs.push({
       task: { kind: 'resolve', messages },
       estimatedBytes: 0,
-      weight: Number.POSITIVE_INFINITY,
       done: (resolution: RunResolution) => this.#resolved(table, resolution),
     });
   }
@@ -320,14 +330,15 @@ class Coordinator {
     const previous = this.#request.previous.fields[field.name];
     const translations = field.type === 'string' ? this.#stageDictionary(field, feeding, previous) : null;
     const sources = feeding.map((table): FieldSource => {
-      const messages = table.parts.map((part) => part.accumulator);
-      const resolution = this.#resolutions.get(table)!;
-      return { messages, losses: resolution.losses, translations: translations?.get(table) ?? null };
-    });
-    const inputBytes = feeding.reduce((sum, table, index) => {
       const mapping = table.source.table.fields.findIndex((other) => other.field.name === field.name);
-      return sum + partBytes(sources[index].messages, mapping);
-    }, 0);
+      const { losses } = this.#resolutions.get(table)!;
+      return {
+        messages: messagesOf(table, mapping),
+        losses,
+        translations: translations?.get(table) ?? null,
+      };
+    });
+    const inputBytes = sources.reduce((sum, { messages }) => sum + partBytes(messages), 0);
     const mergeMode = this.#request.settings.mode === 'merge';
     for (const kind of ['filter', 'sort'] as const) {
       if (!field[kind]) continue;
@@ -338,52 +349,53 @@ class Coordinator {
         previous: mergeMode ? (previous?.[kind] ?? null) : null,
         memory: this.#request.memory.take(kind, field.name),
       };
-      this.#queueMerge(
-        feeding,
-        kind === 'filter' ? { kind: 'mergeFilter', merge } : { kind: 'mergeSort', merge },
+      this.#queueMerge({
+        merge: { kind, merge },
         inputBytes,
-        (segment) => this.staging.set(field.name, kind, segment),
-      );
+        tables: feeding,
+        stage: (segment) => this.staging.set(field.name, kind, segment),
+      });
     }
   }
 
   #queueAliveMerge(aliveTables: readonly TableLoad[]): void {
     const merge = {
-      messages: aliveTables.flatMap((table) => table.parts.map((part) => part.accumulator)),
+      messages: aliveTables.flatMap((table) => messagesOf(table, NO_FIELD)),
       previous: this.#request.settings.mode === 'merge' ? this.#request.previous.alive : null,
     };
-    this.#queueMerge(
-      aliveTables,
-      { kind: 'mergeAlive', merge },
-      partBytes(merge.messages, null),
-      (segment) => {
+    this.#queueMerge({
+      merge: { kind: 'alive', merge },
+      inputBytes: partBytes(merge.messages),
+      tables: aliveTables,
+      stage: (segment) => {
         this.staging.alive = segment;
-      },
-    );
-  }
-
-  /** A merge needs about as much as it reads, and holds its segment when it is done. */
-  #queueMerge(
-    tables: readonly TableLoad[],
-    task: PoolTask,
-    inputBytes: number,
-    stage: (segment: SegmentBytes) => void,
-  ): void {
-    this.#queueMergeJob({
-      task,
-      estimatedBytes: inputBytes,
-      weight: inputBytes,
-      done: (segment: SegmentBytes) => {
-        stage(segment);
-        this.#budget.replace(inputBytes, segment.byteLength);
-        for (const table of tables) this.#mergeEnded(table);
       },
     });
   }
 
-  #queueMergeJob(job: Job): void {
-    this.#mergeJobs.push(job);
-    this.#mergeJobs.sort((a, b) => b.weight - a.weight);
+  #queueMerge(merge: PendingMerge): void {
+    this.#merges.push(merge);
+    this.#merges.sort((a, b) => b.inputBytes - a.inputBytes);
+  }
+
+  /** The heaviest merge, or several light ones: waking a thread for each would take longer than they do. */
+  #nextMergeJob(): Job | null {
+    const share = this.#merges.slice(0, countForOneTask(this.#merges, this.#request.settings.threads));
+    const taken = this.#budget.hasRoomFor(inputBytesOf(share)) ? share : this.#merges.slice(0, 1);
+    const estimatedBytes = inputBytesOf(taken);
+    if (!this.#hold(estimatedBytes)) return null;
+    this.#merges.splice(0, taken.length);
+    return {
+      estimatedBytes,
+      task: { kind: 'merge', merges: taken.map(({ merge }) => merge) },
+      done: (segments: readonly SegmentBytes[]) => {
+        taken.forEach(({ inputBytes, tables, stage }, index) => {
+          stage(segments[index]);
+          this.#budget.replace(inputBytes, segments[index].byteLength);
+          for (const table of tables) this.#mergeEnded(table);
+        });
+      },
+    };
   }
 
   #mergeEnded(table: TableLoad): void {
@@ -462,6 +474,26 @@ function estimateScan(source: Source, chunk: PlannedChunk): number {
 }
 
 /** Blocks that the messages of a chunk may take. */
+/** How many of the merges, heaviest first, one task takes: a thread's share of what is left, or at least a few. */
+function countForOneTask(merges: readonly PendingMerge[], threads: number): number {
+  const bytesMax = Math.max(inputBytesOf(merges) / threads, MERGE_TASK_BYTES_MIN);
+  let bytes = merges[0].inputBytes;
+  let count = 1;
+  while (count < merges.length && bytes + merges[count].inputBytes <= bytesMax) {
+    bytes += merges[count++].inputBytes;
+  }
+  return count;
+}
+
+function inputBytesOf(merges: readonly PendingMerge[]): number {
+  return merges.reduce((sum, { inputBytes }) => sum + inputBytes, 0);
+}
+
+/** The chunks of a table as far as one of its mapped fields goes, or NO_FIELD. */
+function messagesOf(table: TableLoad, field: number): ChunkMessage[] {
+  return table.parts.map((part) => narrowedTo(part.accumulator, field));
+}
+
 function estimateBlocks(source: Source, chunk: PlannedChunk): number {
   const plainBytes = source.gzip ? source.bytes * GZIP_RATIO : chunk.end - chunk.start;
   return Math.ceil((plainBytes * ACCUMULATED_SHARE) / MESSAGE_BLOCK_BYTES);

@@ -18,8 +18,12 @@ export class MemoryBudget {
   }
 
   /** Takes `bytes` if they fit; false means wait for a task to end. */
+  hasRoomFor(bytes: number): boolean {
+    return this.#heldBytes + bytes <= this.limitBytes;
+  }
+
   tryHold(bytes: number): boolean {
-    if (this.#heldBytes + bytes > this.limitBytes) return false;
+    if (!this.hasRoomFor(bytes)) return false;
     this.#heldBytes += bytes;
     return true;
   }

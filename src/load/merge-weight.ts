@@ -6,8 +6,6 @@ import {
   type ChunkMessage,
   KIND_BITMAPS,
   KIND_PAGE,
-  NO_FIELD,
-  PART_FIELD,
   PART_KIND,
   PART_SIZE,
   PART_WORDS,
@@ -15,14 +13,11 @@ import {
 
 const PAGE_BYTES = 4 * 65_536 + 8192;
 
-/** Bytes of the parts of one field, by its index in the messages; null for the touched slots. */
-export function partBytes(messages: readonly ChunkMessage[], fieldIndex: number | null): number {
-  const field = fieldIndex ?? NO_FIELD;
+/** Bytes of all parts of the messages. */
+export function partBytes(messages: readonly ChunkMessage[]): number {
   let bytes = 0;
   for (const { parts } of messages) {
-    for (let part = 0; part < parts.length; part += PART_WORDS) {
-      if (parts[part + PART_FIELD] === field) bytes += bytesOfPart(parts, part);
-    }
+    for (let part = 0; part < parts.length; part += PART_WORDS) bytes += bytesOfPart(parts, part);
   }
   return bytes;
 }

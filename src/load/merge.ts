@@ -1,10 +1,14 @@
 /**
- * From the chunks of a dump to the segments of a version. Each function is one task of a pool worker: its
+ * From the chunks of a dump to the segments of a version. Each function is work for a pool worker: its
  * options are structured-clonable, its inputs and its result are in shared memory. The result depends on the
  * rows alone, not on how they were cut into chunks.
  */
 import type { SegmentBytes } from '../index/segment.ts';
+import type { Kernels } from '../kernels/kernels.ts';
 import type { ChunkMessage } from './accumulator-message.ts';
+import { mergeAlive } from './merge-alive.ts';
+import { mergeFilterField } from './merge-filter.ts';
+import { mergeSortField } from './merge-sort.ts';
 
 /**
  * Per run, all chunks of a table in file order: the slots it loses to later runs, in portable roaring bytes,
@@ -47,7 +51,21 @@ export interface AliveMerge {
   readonly previous: SegmentBytes | null;
 }
 
-export { mergeAlive } from './merge-alive.ts';
-export { mergeFilterField } from './merge-filter.ts';
+/** What becomes one segment. */
+export type Merge =
+  | { readonly kind: 'filter' | 'sort'; readonly merge: FieldMerge }
+  | { readonly kind: 'alive'; readonly merge: AliveMerge };
+
+export function runMerge(kernels: Kernels, { kind, merge }: Merge): SegmentBytes {
+  switch (kind) {
+    case 'filter':
+      return mergeFilterField(merge);
+    case 'sort':
+      return mergeSortField(kernels, merge);
+    case 'alive':
+      return mergeAlive(merge);
+  }
+}
+
 export { resolveRuns } from './merge-runs.ts';
-export { mergeSortField } from './merge-sort.ts';
+export { mergeAlive, mergeFilterField, mergeSortField };

@@ -7,8 +7,9 @@ import type { SegmentBytes } from '../../src/index/segment.ts';
 import { SortSegment } from '../../src/index/sort-segment.ts';
 import { loadKernels } from '../../src/kernels/kernels.ts';
 import { ChunkAccumulator } from '../../src/load/accumulator.ts';
-import type { AccumulatorField, ChunkMessage } from '../../src/load/accumulator-message.ts';
+import { type AccumulatorField, type ChunkMessage, NO_FIELD } from '../../src/load/accumulator-message.ts';
 import { mergeAlive, mergeFilterField, mergeSortField, resolveRuns } from '../../src/load/merge.ts';
+import { narrowedTo } from '../../src/load/merge-parts.ts';
 import { buildInUsedMemorySync } from '../index/used-memory.ts';
 
 /** One value per field, null for none. */
@@ -102,15 +103,16 @@ export function build(
   translations: readonly Uint32Array[] | null = null,
 ): Built {
   const resolutions = tables.map((messages) => resolveRuns(messages));
-  const sources = tables.map((messages, table) => ({
-    messages,
-    losses: resolutions[table].losses,
-    translations,
-  }));
+  const sourcesOf = (field: number) =>
+    tables.map((messages, table) => ({
+      messages: messages.map((message) => narrowedTo(message, field)),
+      losses: resolutions[table].losses,
+      translations,
+    }));
   const filters = new Map<string, SegmentBytes>();
   const sorts = new Map<string, SegmentBytes>();
-  for (const { name, many, filter, sort } of fields) {
-    const merge = { field: name, many, sources };
+  for (const [index, { name, many, filter, sort }] of fields.entries()) {
+    const merge = { field: name, many, sources: sourcesOf(index) };
     if (filter) {
       const merged = { ...merge, previous: previous?.filters.get(name) ?? null };
       filters.set(
@@ -126,7 +128,10 @@ export function build(
       );
     }
   }
-  const alive = mergeAlive({ messages: tables.flat(), previous: previous?.alive ?? null });
+  const alive = mergeAlive({
+    messages: tables.flat().map((message) => narrowedTo(message, NO_FIELD)),
+    previous: previous?.alive ?? null,
+  });
   const duplicateRows = resolutions.reduce((sum, resolution) => sum + resolution.duplicateRows, 0);
   return { filters, sorts, alive, duplicateRows };
 }

@@ -2,8 +2,8 @@
 import { expect, test } from 'vitest';
 import { loadKernels } from '../../src/kernels/kernels.ts';
 import { ChunkAccumulator } from '../../src/load/accumulator.ts';
-import { type ChunkMessage, KIND_PAIRS } from '../../src/load/accumulator-message.ts';
-import { pairsOf, partsOf } from '../../src/load/merge-parts.ts';
+import { type ChunkMessage, KIND_PAIRS, NO_FIELD } from '../../src/load/accumulator-message.ts';
+import { narrowedTo, pairsOf, partsOf } from '../../src/load/merge-parts.ts';
 import { MESSAGE_BLOCK_BYTES, SpareBlocks } from '../../src/load/message-blocks.ts';
 
 const FIELD = { name: 'tags', filter: true, sort: false, many: true };
@@ -72,6 +72,33 @@ test('a message in used blocks is the message in fresh ones', () => {
   expect(given).toEqual([]);
   expect(used.every((block) => message.blocks.includes(block))).toBe(true);
   expect(slotsByKey(message)).toEqual(expectedSlotsByKey());
+});
+
+test('the merge of a field is sent the blocks of its own parts only', () => {
+  const kernels = loadKernels();
+  const { memory } = kernels;
+  const fields = ['width', 'height'].map((name) => ({ name, filter: false, sort: true, many: false }));
+  const rows = 1 << 18;
+  const accumulator = new ChunkAccumulator(kernels, { fields, singleValued: true });
+  const [slots, width, height] = [0, 1, 2].map(() => memory.allocate(rows * 4));
+  for (let row = 0; row < rows; row++) {
+    memory.u32[slots / 4 + row] = row;
+    memory.u32[width / 4 + row] = row;
+    memory.u32[height / 4 + row] = row * 2;
+  }
+  accumulator.addBatch(rows, slots, [
+    { keys: width, nulls: 0 },
+    { keys: height, nulls: 0 },
+  ]);
+  const message = accumulator.finish();
+  const narrowed = narrowedTo(message, 1);
+  expect(narrowed.fields).toEqual([fields[1]]);
+  expect(narrowed.blocks.length).toBeLessThan(message.blocks.length);
+  expect(partsOf(narrowed, 0)).toEqual(partsOf(message, 1));
+  const blocks = partsOf(message, 1).map(({ block }) => block);
+  expect(partsOf(narrowed, 0).every(({ block }, part) => block === blocks[part])).toBe(true);
+  expect(partsOf(narrowedTo(message, NO_FIELD), NO_FIELD)).toEqual(partsOf(message, NO_FIELD));
+  expect(partsOf(message, NO_FIELD).length).toBeGreaterThan(0);
 });
 
 test('spare blocks are handed out once each, and only whole ones come back', () => {

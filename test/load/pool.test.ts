@@ -20,8 +20,10 @@ test('the error of a task arrives with its code', async () => {
   const pool = new LoadPool(1);
   try {
     const failing = pool.run({
-      kind: 'mergeAlive',
-      merge: { messages: [], previous: new Uint8Array(new SharedArrayBuffer(1)) },
+      kind: 'merge',
+      merges: [
+        { kind: 'alive', merge: { messages: [], previous: new Uint8Array(new SharedArrayBuffer(1)) } },
+      ],
     });
     await expect(failing).rejects.toMatchObject({ code: 'SEGMENT_INVALID' });
     expect(await pool.run({ kind: 'resolve', messages: [] })).toMatchObject({ duplicateRows: 0 });
