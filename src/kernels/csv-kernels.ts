@@ -91,6 +91,13 @@ export interface CsvKernels {
    * beyond the last.
    */
   testBits(values: Pointer, rows: number, mask: number, wanted: number, keys: Pointer): void;
+  /**
+   * out: u32 per row, becomes the larger of itself and the value (u32), `fill` standing for null. nulls: u8 per row, or 0
+   * when nothing is null. Reads and writes up to three rows beyond the last.
+   */
+  maxWords(values: Pointer, nulls: Pointer, fill: number, rows: number, out: Pointer): void;
+  /** As `maxWords`, for the smaller. */
+  minWords(values: Pointer, nulls: Pointer, fill: number, rows: number, out: Pointer): void;
   /** As the decode kernels, for rows `row` .. `rows`, with the state of a string dictionary. Returns the row reached. */
   encodeStrings(
     base: Pointer,

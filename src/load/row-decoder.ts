@@ -12,6 +12,7 @@ import {
   compileExpression,
   type ResultVector,
 } from '../config/expression-compiler.ts';
+import { type TimestampExtreme, timestampExtremeOf } from '../config/expression-extreme.ts';
 import { foldConstants } from '../config/expression-fold.ts';
 import { type MaskTest, maskTestOf } from '../config/expression-mask-test.ts';
 import type { Pointer } from '../kernels/kernel-memory.ts';
@@ -45,10 +46,17 @@ interface FieldKeys {
   readonly column: DecodedColumn | null;
   /** What the column is tested for, as long as it is narrow. */
   readonly bits: MaskTest | null;
+  /** Set for the latest or earliest of timestamps. */
+  readonly extreme: ExtremeOfColumns | null;
   /** Set for anything but a plain column. */
   readonly compiled: CompiledExpression | null;
   /** Where the codes of a string field come from. */
   readonly dictionary: StringDictionary | null;
+}
+
+interface ExtremeOfColumns {
+  readonly name: TimestampExtreme['name'];
+  readonly operands: readonly { readonly column: DecodedColumn; readonly fill: number | null }[];
 }
 
 const KEEP = 1;
@@ -108,6 +116,7 @@ export class RowDecoder {
       field.type !== 'string' ? null : plain ? new StringDictionary(this.#kernels) : this.#expressionStrings;
     const bits = maskTestOf(foldConstants(expression));
     const column = this.#columnOf(mapping, bits, dictionary);
+    const extreme = this.#extremeOf(mapping);
     // A uint32, a timestamp and a string code are keys already; the others are computed beside the column.
     const direct = plain && column !== null && field.type !== 'int32' && field.type !== 'boolean';
     return {
@@ -118,7 +127,8 @@ export class RowDecoder {
       someNull: false,
       column,
       bits,
-      compiled: plain ? null : this.#compile(expression),
+      extreme,
+      compiled: plain || extreme !== null ? null : this.#compile(expression),
       dictionary,
     };
   }
@@ -131,6 +141,16 @@ export class RowDecoder {
     // Decoding as the field's own type checks its range on the way.
     if (expression.kind === 'column') return this.#decoder.require(expression.name, field.type, dictionary);
     return bits === null ? null : this.#requireExpressionColumn(bits.column.name, bits.column.columnType);
+  }
+
+  #extremeOf({ field, expression }: FieldMapping): ExtremeOfColumns | null {
+    const extreme = field.type === 'timestamp' ? timestampExtremeOf(expression) : null;
+    if (extreme === null) return null;
+    const operands = extreme.operands.map(({ column, fill }) => ({
+      column: this.#requireExpressionColumn(column.name, column.columnType),
+      fill,
+    }));
+    return { name: extreme.name, operands };
   }
 
   #compile(expression: Expression): CompiledExpression {
@@ -190,11 +210,31 @@ export class RowDecoder {
       }
       return false;
     }
+    if (field.extreme !== null) {
+      this.#computeExtreme(field, field.extreme, rowCount);
+      return false;
+    }
     const result = this.#evaluate(field.compiled!, rowCount);
     field.someNull = result.nulls !== null;
     if (result.nulls !== null) memory.u8.set(result.nulls.subarray(0, rowCount), field.nulls);
     const flagged = result.errors !== null && this.#flagErrors(result.errors, rowCount);
     return this.#storeResult(field, result, rowCount) || flagged;
+  }
+
+  #computeExtreme(field: FieldKeys, { name, operands }: ExtremeOfColumns, rowCount: number): void {
+    const { memory, maxWords, minWords } = this.#kernels;
+    const [accumulate, neutral] = name === 'max' ? [maxWords, 0] : [minWords, 0xff];
+    memory.u8.fill(neutral, field.keys, field.keys + rowCount * 4);
+    field.someNull = false;
+    for (const { column, fill } of operands) {
+      if (column.someNull && fill === null) {
+        if (!field.someNull) memory.u8.fill(0, field.nulls, field.nulls + rowCount);
+        field.someNull = true;
+        addNulls(memory.u8, column.nulls, field.nulls, rowCount);
+      }
+      const nulls = column.someNull && fill !== null ? column.nulls : 0;
+      accumulate(column.values, nulls, fill ?? 0, rowCount, field.keys);
+    }
   }
 
   #storeResult(field: FieldKeys, { values, nulls }: ResultVector, rowCount: number): boolean {
@@ -267,6 +307,11 @@ export class RowDecoder {
 /** 32 bits per row. */
 function hasWords({ type, isNarrow }: DecodedColumn): boolean {
   return type === 'timestamp' || isNarrow;
+}
+
+/** A result is null where any of its operands is. */
+function addNulls(bytes: Uint8Array, from: Pointer, to: Pointer, rowCount: number): void {
+  for (let row = 0; row < rowCount; row++) bytes[to + row] |= bytes[from + row];
 }
 
 function biasInt32(words: Uint32Array, from: number, to: number, rowCount: number): void {

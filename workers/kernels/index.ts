@@ -12,3 +12,4 @@ export * from './transpose';
 export * from './strings';
 export * from './booleans';
 export * from './timestamps';
+export * from './words';
