@@ -7,7 +7,7 @@
 import { SMALL_VALUE_SLOTS_MAX } from '../limits.ts';
 import { FILTER_SECTIONS } from './filter-segment.ts';
 import { ByteBlocks, GrowableWords } from './growable.ts';
-import { frozenView, PortableWriter, portableBytes } from './portable.ts';
+import { frozenView, PortableWriter, portableBytes, writeSpent } from './portable.ts';
 import type { RoaringBitmap32 } from './roaring.ts';
 import { Segment, type SegmentBytes } from './segment.ts';
 import { unionOfSlots } from './slot-union.ts';
@@ -81,17 +81,24 @@ export class FilterSegmentBuilder {
 
   /** Adds a bitmap, which stays the caller's, as the slots of a key above every key added before. */
   addBitmap(key: number, bitmap: RoaringBitmap32): void {
+    if (bitmap.size <= SMALL_VALUE_SLOTS_MAX) this.#addSmallBitmap(key, bitmap);
+    else this.takeBitmap(key, bitmap.clone());
+  }
+
+  /** As `addBitmap`, for a bitmap of its own, not a view, that is spent by it. */
+  takeBitmap(key: number, bitmap: RoaringBitmap32): void {
     const cardinality = bitmap.size;
-    if (cardinality === 0) return;
-    this.#checkKey(key);
     if (cardinality <= SMALL_VALUE_SLOTS_MAX) {
-      this.#addRun(key, bitmap.toUint32Array(), 0, cardinality);
+      this.#addSmallBitmap(key, bitmap);
+      bitmap.dispose();
       return;
     }
-    const bytes = portableBytes(bitmap);
-    const target = this.#blocks.take(bytes.length);
-    target.set(bytes);
-    this.#addBytes(key, cardinality, target);
+    this.#checkKey(key);
+    writeSpent(bitmap, (byteCount) => {
+      const target = this.#blocks.take(byteCount);
+      this.#addBytes(key, cardinality, target);
+      return target;
+    });
   }
 
   /**
@@ -155,6 +162,12 @@ export class FilterSegmentBuilder {
       for (let i = slotsFrom; i < slotsTo; i++) values[i + shift] = slots[i];
     }
     this.#runSlots.length += slotsTo - slotsFrom;
+  }
+
+  #addSmallBitmap(key: number, bitmap: RoaringBitmap32): void {
+    if (bitmap.isEmpty) return;
+    this.#checkKey(key);
+    this.#addRun(key, bitmap.toUint32Array(), 0, bitmap.size);
   }
 
   #addRun(key: number, slots: Uint32Array, from: number, to: number): void {

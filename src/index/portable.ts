@@ -174,17 +174,26 @@ export class PortableWriter {
   }
 }
 
-/**
- * The canonical portable bytes of any bitmap. The detour over no runs matters: `runOptimize` keeps a
- * container of runs that is as large as its array, but does not turn such an array into runs.
- */
+/** The canonical portable bytes of any bitmap. */
 export function portableBytes(bitmap: RoaringBitmap32): Uint8Array {
-  const canonical = bitmap.clone();
-  canonical.removeRunCompression();
-  canonical.runOptimize();
-  const bytes = canonical.serialize('portable');
-  canonical.dispose();
+  let bytes = new Uint8Array(0);
+  writeSpent(bitmap.clone(), (byteCount) => {
+    bytes = new Uint8Array(byteCount);
+    return bytes;
+  });
   return bytes;
+}
+
+/**
+ * Writes the canonical portable bytes of a bitmap where `reserve` says, and disposes of the bitmap, which must not be a
+ * view. The detour over no runs matters: `runOptimize` keeps a container of runs that is as large as its array, but does
+ * not turn such an array into runs.
+ */
+export function writeSpent(bitmap: RoaringBitmap32, reserve: (byteCount: number) => Uint8Array): void {
+  bitmap.removeRunCompression();
+  bitmap.runOptimize();
+  bitmap.serialize('portable', reserve(bitmap.getSerializationSizeInBytes('portable')));
+  bitmap.dispose();
 }
 
 /** A read-only bitmap over portable bytes, which must be valid, stay alive and never change. */

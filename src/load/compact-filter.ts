@@ -114,8 +114,7 @@ class Compaction {
       return;
     }
     const kept = RoaringBitmap32.andNot(bitmap, this.#voided);
-    this.#builder.addBitmap(key, kept);
-    kept.dispose();
+    this.#builder.takeBitmap(key, kept);
   }
 
   #addChanged(key: number): void {
@@ -134,8 +133,7 @@ class Compaction {
       bitmap.addMany(added);
       this.#addedAt++;
     }
-    this.#builder.addBitmap(key, bitmap);
-    bitmap.dispose();
+    this.#builder.takeBitmap(key, bitmap);
   }
 
   /** The slots at a place of a directory if it is that of the key. */

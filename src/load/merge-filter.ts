@@ -341,7 +341,10 @@ class DirectoryMerge {
           : bitmaps[position];
       united.push(kept(bitmap, loss));
     }
-    this.#builder.addBitmap(key, united.length === 1 ? united[0] : unionOf(united));
+    const [first] = united;
+    if (united.length > 1) this.#builder.takeBitmap(key, unionOf(united));
+    else if (first.isFrozen) this.#builder.addBitmap(key, first);
+    else this.#builder.takeBitmap(key, first);
   }
 }
 
