@@ -7,8 +7,11 @@ import pg from 'pg';
 import { COMMIT_TIMINGS, retryDelayMs } from '../src/commit/commit-timings.ts';
 import { blindValue, keyOf, type WorkloadName } from './commit-workloads.ts';
 
-/** Serialization failure, and deadlock, which the same conflict can end in. */
-const RETRIED = new Set(['40001', '40P01']);
+/**
+ * Serialization failure, and what the same conflicts can end in: a deadlock, or more of them than the server has memory
+ * to keep in mind.
+ */
+const RETRIED = new Set(['40001', '40P01', '53200']);
 
 const CREATE =
   'CREATE TABLE IF NOT EXISTS plain (key bytea PRIMARY KEY, value bytea, count int8 NOT NULL DEFAULT 0)';

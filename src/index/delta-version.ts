@@ -5,7 +5,6 @@
  * Everything happens on one thread and nothing in here waits, so whoever applies a batch without yielding lets every
  * query see all of it or nothing: that takes no copies and no locks. What a reader gets is valid until the next write.
  */
-
 import type { IndexDefinition } from '../config/definition.ts';
 import type { BaseVersion } from './base-version.ts';
 import { buildBitmapSegment } from './bitmap-segment.ts';

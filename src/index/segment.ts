@@ -29,10 +29,12 @@ export type SegmentBytes = Uint8Array<SharedArrayBuffer>;
 /** A segment's bytes with its section directory. */
 export class Segment {
   readonly content: SegmentBytes;
+  readonly #buffer: SharedArrayBuffer;
   readonly #directory: Float64Array;
 
   private constructor(content: SegmentBytes, directory: Float64Array) {
     this.content = content;
+    this.#buffer = content.buffer;
     this.#directory = directory;
   }
 
@@ -103,35 +105,19 @@ export class Segment {
   }
 
   bytes(section: number): Uint8Array {
-    return new Uint8Array(
-      this.content.buffer,
-      this.#directory[2 * section],
-      this.#directory[2 * section + 1],
-    );
+    return new Uint8Array(this.#buffer, this.#directory[2 * section], this.#directory[2 * section + 1]);
   }
 
   shorts(section: number): Uint16Array {
-    return new Uint16Array(
-      this.content.buffer,
-      this.#directory[2 * section],
-      this.#directory[2 * section + 1] / 2,
-    );
+    return new Uint16Array(this.#buffer, this.#directory[2 * section], this.#directory[2 * section + 1] / 2);
   }
 
   words(section: number): Uint32Array {
-    return new Uint32Array(
-      this.content.buffer,
-      this.#directory[2 * section],
-      this.#directory[2 * section + 1] / 4,
-    );
+    return new Uint32Array(this.#buffer, this.#directory[2 * section], this.#directory[2 * section + 1] / 4);
   }
 
   doubles(section: number): Float64Array {
-    return new Float64Array(
-      this.content.buffer,
-      this.#directory[2 * section],
-      this.#directory[2 * section + 1] / 8,
-    );
+    return new Float64Array(this.#buffer, this.#directory[2 * section], this.#directory[2 * section + 1] / 8);
   }
 }
 

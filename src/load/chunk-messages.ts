@@ -2,7 +2,6 @@
  * What crosses the boundary between the coordinator and a chunk worker. Everything is structured-clone data; bulk data
  * is typed arrays over shared memory, so a result costs the same to send whatever its size.
  */
-
 import type { TableDefinition } from '../config/definition.ts';
 import type { Reject } from '../csv/reject.ts';
 import type { ErrorData } from '../errors.ts';

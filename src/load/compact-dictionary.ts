@@ -1,5 +1,4 @@
 /** Puts the strings that a dictionary learnt into its segment; every code stays. A task of a pool worker. */
-
 import { DictionaryBuilder, DictionarySegment } from '../index/dictionary-segment.ts';
 import type { SegmentBytes } from '../index/segment.ts';
 

@@ -3,7 +3,6 @@
  * content at once. One pass over the keys of the base and of the changes together, on typed arrays as far as the values
  * are small. A task of a pool worker.
  */
-
 import type { FilterChanges, KeySlots, SlotPairs } from '../index/delta-filter.ts';
 import { FilterSegment } from '../index/filter-segment.ts';
 import { FilterSegmentBuilder } from '../index/filter-segment-builder.ts';

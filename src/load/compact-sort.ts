@@ -2,7 +2,6 @@
  * Folds the changes of a sort field into its base segment, page by page: the same bytes as if the segment had been built
  * from the content at once. A task of a pool worker.
  */
-
 import { presentPages, type SortChanges } from '../index/delta-sort.ts';
 import { BITSET_WORDS, frozenView } from '../index/portable.ts';
 import { RoaringBitmap32 } from '../index/roaring.ts';

@@ -2,7 +2,6 @@
  * Compaction: folds the changes of a version into new base segments, one task of the pool per changed segment. Segments
  * without changes are taken over as they are.
  */
-
 import type { BaseVersion } from '../index/base-version.ts';
 import type { VersionChanges } from '../index/delta-version.ts';
 import type { SegmentBytes } from '../index/segment.ts';

@@ -5,7 +5,6 @@
  *
  * It ends in one of two ways: all of the dump in staging, or an error after every worker has stopped.
  */
-
 import type { FieldDefinition, IndexDefinition, TableDefinition } from '../config/definition.ts';
 import { BitloomError } from '../errors.ts';
 import { DictionarySegment } from '../index/dictionary-segment.ts';

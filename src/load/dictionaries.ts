@@ -2,7 +2,6 @@
  * From the local dictionaries of chunks to the one of the field. Strings that are new get their codes in byte order, so
  * the codes depend on the strings alone and not on how the file was cut; strings that were known keep theirs.
  */
-
 import { DictionaryBuilder, type DictionarySegment } from '../index/dictionary-segment.ts';
 import type { SegmentBytes } from '../index/segment.ts';
 import type { LocalStrings } from './chunk-messages.ts';

@@ -1,7 +1,6 @@
 /**
  * Merges the alive bitmap: every slot touched by a table that makes slots alive.
  */
-
 import { buildBitmapSegment, openBitmapSegment } from '../index/bitmap-segment.ts';
 import type { SegmentBytes } from '../index/segment.ts';
 import type { AliveMerge } from './merge.ts';

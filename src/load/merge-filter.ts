@@ -3,7 +3,6 @@
  * its entries. Entries of a dump in slot order are disjoint and ascending, so they are copied; anything else
  * is united.
  */
-
 import { FilterSegment } from '../index/filter-segment.ts';
 import { FilterSegmentBuilder } from '../index/filter-segment-builder.ts';
 import { frozenView } from '../index/portable.ts';

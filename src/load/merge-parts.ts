@@ -53,7 +53,7 @@ export function partsOf(message: ChunkMessage, field: number): MessagePart[] {
 
 /**
  * The message with the parts of one field (or NO_FIELD) alone, as field 0, and the blocks that they are in: what its merge
- * is sent. Handing a block to a thread costs some microseconds, and a chunk has dozens, most of them of other fields.
+ * is sent. Handing blocks to a thread is not free, and a chunk has dozens, most of them of other fields.
  */
 export function narrowedTo(message: ChunkMessage, field: number): ChunkMessage {
   const { fields, parts, blocks } = message;

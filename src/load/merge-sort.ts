@@ -2,7 +2,6 @@
  * Merges one sort field page by page: the last value of every slot, then one transposition of the page into
  * layers.
  */
-
 import { BITSET_WORDS, frozenView } from '../index/portable.ts';
 import type { SegmentBytes } from '../index/segment.ts';
 import { SortSegment } from '../index/sort-segment.ts';

@@ -2,7 +2,6 @@
  * Files that are whole or absent after a crash: written under a temporary name, flushed, then renamed. The rename itself
  * is durable after `syncDirectory`.
  */
-
 import { type FileHandle, open, rename, rm } from 'node:fs/promises';
 import path from 'node:path';
 import { crc32 } from 'node:zlib';

@@ -1,7 +1,6 @@
 /**
  * The segments of a version as files: writing the ones that are new, reading all of a manifest.
  */
-
 import { rm } from 'node:fs/promises';
 import path from 'node:path';
 import { SEGMENT_FILES_PARALLEL_MAX } from '../../limits.ts';
