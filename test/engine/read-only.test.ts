@@ -146,7 +146,8 @@ test('readers that open while versions come and go see one moment each, and neve
   };
   const read = async (): Promise<void> => {
     await index.apply({ ops: [{ slot: 0, alive: true, ops: [] }] });
-    for (let round = 0; round < 40; round++) {
+    // How many checkpoints that takes is up to the disk; without a few the readers met no change of version.
+    for (let round = 0; round < 40 || (await index.stats()).checkpoints <= 3; round++) {
       const before = acknowledged;
       const reader = await openIndex({ directory, readOnly: true, inProcess: true });
       const { ids, total } = await reader.query({ take: 10_000 });
@@ -161,7 +162,6 @@ test('readers that open while versions come and go see one moment each, and neve
       isGoingOn = false;
     }),
   ]);
-  expect((await index.stats()).checkpoints).toBeGreaterThan(3);
 });
 
 test('a directory without a log, or with one that cannot be read, is served or refused by name', async () => {
