@@ -17,6 +17,7 @@ import { digestVersion } from '../index/digest.ts';
 import { type IndexDirectory, openDirectory } from '../index/directory/directory.ts';
 import { fieldStatistics } from '../index/statistics.ts';
 import type { FieldSegments, VersionSegments } from '../index/version.ts';
+import { partsOf } from '../index/version-parts.ts';
 import { type Kernels, loadKernels } from '../kernels/kernels.ts';
 import {
   CHECKPOINT_CHANGES_MAX,
@@ -482,8 +483,8 @@ async function replayFrozen(
   }
 }
 
-function indexBytesOf({ alive, fields }: VersionSegments): number {
-  return Object.values(fields).reduce((sum, field) => sum + segmentBytes(field), alive.byteLength);
+function indexBytesOf(segments: VersionSegments): number {
+  return partsOf(segments).reduce((sum, { content }) => sum + content.byteLength, 0);
 }
 
 function reportOf(staged: StagedDump, version: BaseVersion, durationMs: number): LoadReport {

@@ -3,7 +3,7 @@
  * are kept encoded (array or bitset, whichever is smaller) until the run ends and a bitmap's header can be
  * written.
  */
-import { borrowBuffer, returnBuffer } from '../index/scratch-memory.ts';
+import { GrowableShorts, GrowableWords } from '../index/growable.ts';
 import type { Pointer } from '../kernels/kernel-memory.ts';
 import type { Kernels } from '../kernels/kernels.ts';
 import { BITSET_BYTES } from '../kernels/page-kernels.ts';
@@ -17,17 +17,15 @@ const COOKIE_WITHOUT_RUNS = 12_346;
 const PREAMBLE_BYTES = 8;
 /** Page key, cardinality − 1 (u16 each) and offset (u32). */
 const CONTAINER_HEADER_BYTES = 8;
-/** Words of an entry: code, page key, cardinality, byte offset in the store. */
+/** Words of an entry: code, page key, cardinality, place in the body. */
 const ENTRY_WORDS = 4;
-const BYTES_MIN = 1024;
 
 export class ContainerStore {
   readonly #kernels: Kernels;
   readonly #scratch: Pointer;
-  #bytes = new Uint8Array(0);
-  #bytesUsed = 0;
-  #entries = new Uint32Array(16 * ENTRY_WORDS);
-  #entryCount = 0;
+  /** Every container is a whole number of 16-bit units. */
+  readonly #body = new GrowableShorts();
+  readonly #entries = new GrowableWords(16 * ENTRY_WORDS);
 
   constructor(kernels: Kernels) {
     this.#kernels = kernels;
@@ -35,7 +33,7 @@ export class ContainerStore {
   }
 
   get isEmpty(): boolean {
-    return this.#entryCount === 0;
+    return this.#entries.length === 0;
   }
 
   /** Adds the page of one code. */
@@ -43,17 +41,14 @@ export class ContainerStore {
     if (cardinality === 0) return;
     const { encodeArray, memory } = this.#kernels;
     const isArray = cardinality <= ARRAY_CARDINALITY_MAX;
-    const bytes = isArray ? cardinality * 2 : BITSET_BYTES;
     if (isArray) encodeArray(bitset, this.#scratch);
-    const source = isArray ? this.#scratch : bitset;
-    this.#reserve(bytes);
-    this.#bytes.set(memory.u8.subarray(source, source + bytes), this.#bytesUsed);
-    const entry = this.#entryCount++ * ENTRY_WORDS;
-    this.#entries[entry] = code;
-    this.#entries[entry + 1] = pageKey;
-    this.#entries[entry + 2] = cardinality;
-    this.#entries[entry + 3] = this.#bytesUsed;
-    this.#bytesUsed += bytes;
+    const source = (isArray ? this.#scratch : bitset) >>> 1;
+    const shorts = containerShorts(cardinality);
+    const body = this.#body;
+    body.reserve(shorts);
+    body.values.set(memory.u16.subarray(source, source + shorts), body.length);
+    for (const word of [code, pageKey, cardinality, body.length]) this.#entries.push(word);
+    body.length += shorts;
   }
 
   /** Writes one bitmap per code as a part, keys[code] being its key, and empties the store. */
@@ -64,18 +59,17 @@ export class ContainerStore {
     kind: typeof KIND_BITMAPS | typeof KIND_PRESENT,
     keys: readonly number[],
   ): void {
-    const count = this.#entryCount;
-    if (count === 0) return;
+    if (this.isEmpty) return;
+    const entries = this.#entries.view();
     const containers = new Uint32Array(keys.length);
     const bodyBytes = new Float64Array(keys.length);
     const cardinalities = new Float64Array(keys.length);
-    for (let i = 0; i < count; i++) {
-      const entry = i * ENTRY_WORDS;
-      const code = this.#entries[entry];
-      const cardinality = this.#entries[entry + 2];
+    for (let entry = 0; entry < entries.length; entry += ENTRY_WORDS) {
+      const code = entries[entry];
+      const cardinality = entries[entry + 2];
       containers[code]++;
       cardinalities[code] += cardinality;
-      bodyBytes[code] += containerBytes(cardinality);
+      bodyBytes[code] += containerShorts(cardinality) * 2;
     }
     const codes = keys.map((_, code) => code).filter((code) => containers[code] > 0);
     codes.sort((a, b) => keys[a] - keys[b]);
@@ -98,10 +92,8 @@ export class ContainerStore {
   }
 
   clear(): void {
-    returnBuffer(this.#bytes.buffer);
-    this.#bytes = new Uint8Array(0);
-    this.#entryCount = 0;
-    this.#bytesUsed = 0;
+    this.#body.release();
+    this.#entries.length = 0;
   }
 
   #writeBitmap(code: number, containerCount: number, target: Uint8Array, start: number): void {
@@ -111,39 +103,23 @@ export class ContainerStore {
     header.setUint32(4, containerCount, true);
     let container = 0;
     let offset = headerBytes;
-    for (let i = 0; i < this.#entryCount; i++) {
-      const entry = i * ENTRY_WORDS;
-      if (this.#entries[entry] !== code) continue;
-      const cardinality = this.#entries[entry + 2];
-      const from = this.#entries[entry + 3];
-      const bytes = containerBytes(cardinality);
-      header.setUint16(PREAMBLE_BYTES + container * 4, this.#entries[entry + 1], true);
+    const entries = this.#entries.view();
+    for (let entry = 0; entry < entries.length; entry += ENTRY_WORDS) {
+      if (entries[entry] !== code) continue;
+      const cardinality = entries[entry + 2];
+      const bytes = containerShorts(cardinality) * 2;
+      header.setUint16(PREAMBLE_BYTES + container * 4, entries[entry + 1], true);
       header.setUint16(PREAMBLE_BYTES + container * 4 + 2, cardinality - 1, true);
       header.setUint32(PREAMBLE_BYTES + containerCount * 4 + container * 4, offset, true);
-      target.set(this.#bytes.subarray(from, from + bytes), start + offset);
+      target.set(new Uint8Array(this.#body.values.buffer, entries[entry + 3] * 2, bytes), start + offset);
       container++;
       offset += bytes;
     }
   }
-
-  #reserve(bytes: number): void {
-    if (this.#bytesUsed + bytes > this.#bytes.length) {
-      const bytesMin = Math.max(BYTES_MIN, this.#bytes.length * 2, this.#bytesUsed + bytes);
-      const grown = new Uint8Array(borrowBuffer(bytesMin));
-      grown.set(this.#bytes.subarray(0, this.#bytesUsed));
-      returnBuffer(this.#bytes.buffer);
-      this.#bytes = grown;
-    }
-    if ((this.#entryCount + 1) * ENTRY_WORDS > this.#entries.length) {
-      const grown = new Uint32Array(this.#entries.length * 2);
-      grown.set(this.#entries);
-      this.#entries = grown;
-    }
-  }
 }
 
-function containerBytes(cardinality: number): number {
-  return cardinality <= ARRAY_CARDINALITY_MAX ? cardinality * 2 : BITSET_BYTES;
+function containerShorts(cardinality: number): number {
+  return cardinality <= ARRAY_CARDINALITY_MAX ? cardinality : BITSET_BYTES / 2;
 }
 
 function unalignedBytes(containerCount: number, bodyBytes: number): number {

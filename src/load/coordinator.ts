@@ -80,10 +80,10 @@ interface PendingMerge {
 const SCAN_TASK_BYTES = 48 * 1024 * 1024;
 /** Accumulators per byte of plain source, generous: what a task may produce before its true size is known. */
 const ACCUMULATED_SHARE = 0.5;
-/** What merges read in about the time that it takes to wake a thread. */
-const MERGE_TASK_BYTES_MIN = 256 * 1024;
 /** Plain bytes per compressed byte, for the same estimate. */
 const GZIP_RATIO = 5;
+/** What merges read in about the time that it takes to wake a thread. */
+const MERGE_TASK_BYTES_MIN = 256 * 1024;
 const NO_RESOLUTION: RunResolution = { losses: [], duplicateRows: 0 };
 
 /** Errors: those of sources, rows over budget, MEMORY_LIMIT, LOAD_CANCELLED, WORKER_CRASHED. Nothing of it is visible. */

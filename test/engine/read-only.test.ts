@@ -162,6 +162,7 @@ test('readers that open while versions come and go see one moment each, and neve
       isGoingOn = false;
     }),
   ]);
+  expect((await index.stats()).checkpoints).toBeGreaterThan(3);
 });
 
 test('a directory without a log, or with one that cannot be read, is served or refused by name', async () => {

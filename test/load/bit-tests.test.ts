@@ -7,9 +7,8 @@ import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { normaliseDefinition } from '../../src/config/parse.ts';
 import { loadKernels } from '../../src/kernels/kernels.ts';
-import { checkContent, checkCounts, checkRejects } from '../../src/validate/model-checks.ts';
-import { buildNaiveModel } from '../../src/validate/naive-model.ts';
 import { temporaryDirectory } from '../temporary.ts';
+import { expectModel } from './expect-model.ts';
 
 const temporary = temporaryDirectory();
 
@@ -47,15 +46,6 @@ beforeAll(async () => {
 
 afterAll(() => index.close());
 
-async function expectModel(lines: readonly string[]): Promise<void> {
-  const files = { rows: temporary.write('rows.csv', `${lines.join('\n')}\n`) };
-  const report = await index.load(files, { threads: 1, maxRejects: Number.POSITIVE_INFINITY });
-  const model = await buildNaiveModel(definition, files);
-  expect(checkRejects(report.rejects, model)).toMatchObject({ state: 'passed' });
-  expect(checkCounts(report, model)).toMatchObject({ state: 'passed' });
-  expect(await checkContent(index, model)).toMatchObject({ state: 'passed' });
-}
-
 const narrow = fc.oneof(
   fc.nat({ max: 65_535 }).map(String),
   fc.integer({ min: -(2 ** 31), max: 2 ** 31 - 1 }).map(String),
@@ -84,7 +74,7 @@ describe('tests of bits', () => {
   ])('of integers %s', async (_, flags) => {
     await fc.assert(
       fc.asyncProperty(fc.array(flags, { minLength: 1, maxLength: 60 }), (values) =>
-        expectModel(values.map(line)),
+        expectModel(index, definition, temporary, values.map(line)),
       ),
       { numRuns: 30 },
     );
@@ -95,7 +85,7 @@ describe('tests of bits', () => {
     const values = Array.from({ length: 150_000 }, (_, row) => String((row * 7919) % 65_536));
     values[90_000] = '4294967297';
     values[90_001] = '-4294967295';
-    await expectModel(values.map(line));
+    await expectModel(index, definition, temporary, values.map(line));
   });
 
   test('the kernel, at every length', () => {

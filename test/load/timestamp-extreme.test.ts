@@ -7,9 +7,8 @@ import { expect, test } from 'vitest';
 import { timestampExtremeOf } from '../../src/config/expression-extreme.ts';
 import { normaliseDefinition } from '../../src/config/parse.ts';
 import { loadKernels } from '../../src/kernels/kernels.ts';
-import { checkContent, checkCounts, checkRejects } from '../../src/validate/model-checks.ts';
-import { buildNaiveModel } from '../../src/validate/naive-model.ts';
 import { temporaryDirectory } from '../temporary.ts';
+import { expectModel } from './expect-model.ts';
 
 const temporary = temporaryDirectory();
 
@@ -74,12 +73,7 @@ test('a load holds what the model holds', async () => {
             (row, id) =>
               `${id},${row.map((text, i) => (neverNull.includes(i) && text === '' ? '5' : text)).join(',')}`,
           );
-          const files = { rows: temporary.write('rows.csv', `${lines.join('\n')}\n`) };
-          const report = await index.load(files, { threads: 1, maxRejects: Number.POSITIVE_INFINITY });
-          const model = await buildNaiveModel(definition, files);
-          expect(checkRejects(report.rejects, model)).toMatchObject({ state: 'passed' });
-          expect(checkCounts(report, model)).toMatchObject({ state: 'passed' });
-          expect(await checkContent(index, model)).toMatchObject({ state: 'passed' });
+          await expectModel(index, definition, temporary, lines);
         },
       ),
       { numRuns: 60 },
