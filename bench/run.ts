@@ -39,6 +39,9 @@ export interface BenchOptions {
   signal?: AbortSignal;
 }
 
+/** Dumps of so many times the rows show whether memory grows with the files. */
+const MEMORY_FACTORS = [2, 8];
+
 /** Errors: BENCH_OPTIONS, BENCH_DIFFERENCE (wrong rows or answers), BENCH_CHILD, and those of loading. */
 export async function runBench(options: BenchOptions): Promise<BenchReport> {
   if (options.rows.length === 0 || options.threads.length === 0 || !(options.repeats >= 1)) {
@@ -124,8 +127,9 @@ class BenchRun {
         this.#say(`commits: ${step}`),
       );
     }
-    // A second, larger file shows whether memory grows with it.
-    if (this.#parts.has('load')) await this.#withDump(2 * rowsMost, (dump) => this.#measureMemory(dump));
+    for (const factor of this.#parts.has('load') ? MEMORY_FACTORS : []) {
+      await this.#withDump(factor * rowsMost, (dump) => this.#measureMemory(dump));
+    }
   }
 
   async #withDump(rows: number, use: (dump: BenchDump) => Promise<void>): Promise<void> {

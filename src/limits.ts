@@ -110,8 +110,8 @@ export const SPARE_SEGMENT_BYTES_MIN = 64 * 1024;
 /** Bytes of replaced versions that are kept for the next one; what is above goes back to the system. */
 export const SPARE_SEGMENTS_BYTES_MAX = 64 * 1024 * 1024;
 
-/** Blocks of chunk messages kept from one load to the next, 528 KiB each: what a million rows of a usual dump need. */
-export const MESSAGE_BLOCKS_KEPT_MAX = 120;
+/** Blocks of chunk messages in memory, 528 KiB each, and kept from one load to the next: what a million rows of a usual dump need. */
+export const MESSAGE_BLOCKS_KEPT_MAX = 80;
 
 /** Entities in one batch of ops; more is the error BATCH_TOO_LARGE. Some twenty times what a source sends at once. */
 export const BATCH_ENTITIES_MAX = 100_000;

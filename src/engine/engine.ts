@@ -7,6 +7,7 @@
  * has the op log; then the stream moves to it. A dump replaces or merges into what there was when its load began: batches
  * accepted since then are applied again on top of it, so nothing accepted is lost and the later statement wins.
  */
+import { tmpdir } from 'node:os';
 import path from 'node:path';
 import type { IndexDefinition } from '../config/definition.ts';
 import { normaliseDefinition, readDefinition } from '../config/parse.ts';
@@ -360,6 +361,7 @@ export class Engine implements BitloomIndex {
         pool: await this.#poolOf(settings.threads),
         previous: previous.segments,
         memory,
+        spillDirectory: this.#options.directory ?? tmpdir(),
         onProgress: onProgress ?? null,
         signal,
       });

@@ -95,7 +95,7 @@ export interface ApplyReport {
 export interface BitloomIndex {
   /**
    * Loads one dump, table name → CSV file, and publishes it in one step. Queries see the previous version until then.
-   * Errors publish nothing: SOURCE_*, TABLE_UNKNOWN, TOO_MANY_REJECTS, MEMORY_LIMIT, LOAD_CANCELLED, LOAD_RUNNING, …
+   * Errors publish nothing: SOURCE_*, TABLE_UNKNOWN, TOO_MANY_REJECTS, MEMORY_LIMIT, SPILL_FAILED, LOAD_CANCELLED, LOAD_RUNNING, …
    */
   load(files: Readonly<Record<string, string>>, options?: LoadOptions): Promise<LoadReport>;
   /**

@@ -11,6 +11,7 @@ import { frozenView, PortableWriter, portableBytes, writeSpent } from './portabl
 import type { RoaringBitmap32 } from './roaring.ts';
 import { Segment, type SegmentBytes } from './segment.ts';
 import { unionOfSlots } from './slot-union.ts';
+import type { SpillSpace } from './spill-file.ts';
 
 /** Slots from which a native copy pays for its call. */
 const NATIVE_COPY_SLOTS_MIN = 64;
@@ -25,6 +26,8 @@ export interface FilterBuilderOptions {
   readonly slotCountMax?: number;
   /** Where the segment may stand, see `Segment.allocate`. */
   readonly memory?: SharedArrayBuffer | null;
+  /** Where its parts wait that are more than is kept in memory. `finish` has to be given `present` then. */
+  readonly space?: SpillSpace | null;
 }
 
 export class FilterSegmentBuilder {
@@ -36,17 +39,21 @@ export class FilterSegmentBuilder {
   readonly #bitmapKeys = new GrowableWords();
   readonly #bitmapOffsets: number[] = [0];
   readonly #bitmapCardinalities: number[] = [];
-  readonly #bitmapBytes: Uint8Array[] = [];
-  readonly #blocks = new ByteBlocks();
+  /** What `present` is computed from; null: it will be given. */
+  readonly #bitmapBytes: Uint8Array[] | null;
+  readonly #blocks: ByteBlocks;
   readonly #writer = new PortableWriter();
   #keyLast = -1;
 
   constructor(options: FilterBuilderOptions) {
     this.#field = options.field;
     this.#memory = options.memory ?? null;
-    this.#runKeys = new GrowableWords(options.keyCountMax);
-    this.#runStarts = new GrowableWords(options.keyCountMax);
-    this.#runSlots = new GrowableWords(options.slotCountMax);
+    const space = options.space ?? null;
+    this.#runKeys = new GrowableWords(options.keyCountMax, space);
+    this.#runStarts = new GrowableWords(options.keyCountMax, space);
+    this.#runSlots = new GrowableWords(options.slotCountMax, space);
+    this.#blocks = new ByteBlocks(space);
+    this.#bitmapBytes = space === null ? [] : null;
   }
 
   /** Adds slots[from…to), ascending and unique, as the slots of a key above every key added before. */
@@ -106,13 +113,13 @@ export class FilterSegmentBuilder {
    * spent.
    */
   finish(present?: RoaringBitmap32): SegmentBytes {
-    this.#runStarts.push(this.#runSlots.length);
+    this.#runStarts.push(this.#runSlots.total);
     const presentBytes = portableBytes(present ?? this.#present());
     const bitmapCount = this.#bitmapKeys.length;
     const sectionBytes = [
-      this.#runKeys.length * 4,
-      this.#runStarts.length * 4,
-      this.#runSlots.length * 4,
+      this.#runKeys.total * 4,
+      this.#runStarts.total * 4,
+      this.#runSlots.total * 4,
       bitmapCount * 4,
       (bitmapCount + 1) * 8,
       bitmapCount * 8,
@@ -120,9 +127,9 @@ export class FilterSegmentBuilder {
       presentBytes.length,
     ];
     const segment = Segment.allocate('filter', sectionBytes, this.#memory);
-    segment.words(FILTER_SECTIONS.runKeys).set(this.#runKeys.view());
-    segment.words(FILTER_SECTIONS.runStarts).set(this.#runStarts.view());
-    segment.words(FILTER_SECTIONS.runSlots).set(this.#runSlots.view());
+    this.#runKeys.copyTo(segment.bytes(FILTER_SECTIONS.runKeys));
+    this.#runStarts.copyTo(segment.bytes(FILTER_SECTIONS.runStarts));
+    this.#runSlots.copyTo(segment.bytes(FILTER_SECTIONS.runSlots));
     segment.words(FILTER_SECTIONS.bitmapKeys).set(this.#bitmapKeys.view());
     segment.doubles(FILTER_SECTIONS.bitmapOffsets).set(this.#bitmapOffsets);
     segment.doubles(FILTER_SECTIONS.bitmapCardinalities).set(this.#bitmapCardinalities);
@@ -149,12 +156,13 @@ export class FilterSegmentBuilder {
     this.#runKeys.reserve(to - from);
     this.#runStarts.reserve(to - from);
     this.#runSlots.reserve(slotsTo - slotsFrom);
-    const shift = this.#runSlots.length - slotsFrom;
+    const startsShift = this.#runSlots.total - slotsFrom;
     for (let i = from; i < to; i++) {
       this.#checkKey(keys[i]);
       this.#runKeys.push(keys[i]);
-      this.#runStarts.push(starts[i] + shift);
+      this.#runStarts.push(starts[i] + startsShift);
     }
+    const shift = this.#runSlots.length - slotsFrom;
     const values = this.#runSlots.values;
     if (slotsTo - slotsFrom >= NATIVE_COPY_SLOTS_MIN) {
       values.set(slots.subarray(slotsFrom, slotsTo), slotsFrom + shift);
@@ -174,7 +182,7 @@ export class FilterSegmentBuilder {
     const runSlots = this.#runSlots;
     runSlots.reserve(to - from);
     this.#runKeys.push(key);
-    this.#runStarts.push(runSlots.length);
+    this.#runStarts.push(runSlots.total);
     const values = runSlots.values;
     let at = runSlots.length;
     for (let i = from; i < to; i++) values[at++] = slots[i];
@@ -185,11 +193,12 @@ export class FilterSegmentBuilder {
     this.#bitmapKeys.push(key);
     this.#bitmapOffsets.push(this.#blocks.byteLength);
     this.#bitmapCardinalities.push(cardinality);
-    this.#bitmapBytes.push(bytes);
+    this.#bitmapBytes?.push(bytes);
   }
 
   /** Folding in place: one union of thousands of bitmaps in a single native call takes ten times as long. */
   #present(): RoaringBitmap32 {
+    if (this.#bitmapBytes === null) throw new RangeError(`field ${this.#field}: present slots are not given`);
     const union = unionOfSlots(this.#runSlots.view()).clone();
     for (const bytes of this.#bitmapBytes) union.orInPlace(frozenView(bytes));
     return union;

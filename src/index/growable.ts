@@ -2,20 +2,39 @@
  * Typed arrays that grow while a segment is built. They double, so appending is linear in all; `values`
  * changes its identity when they grow and is read again after every `reserve`. Their memory is scratch:
  * `release` passes it on.
+ *
+ * Of a large load they pass what they hold to a spill file instead of growing: `values` and `length` are then
+ * what came after, `total` counts all.
  */
 import { borrowBuffer, returnBuffer } from './scratch-memory.ts';
+import { Overflow, readSpilled, type SpilledBytes, type SpillSpace, spill } from './spill-file.ts';
+
+/** Bytes from which an array is spilled rather than doubled. */
+const SPILL_BYTES_MIN = 256 * 1024;
 
 export class GrowableWords {
   values: Uint32Array<ArrayBuffer>;
   length = 0;
+  readonly #overflow: Overflow | null;
 
-  constructor(capacity = 1024) {
-    this.values = new Uint32Array(borrowBuffer(capacity * 4));
+  constructor(capacity = 1024, space: SpillSpace | null = null) {
+    this.#overflow = space === null ? null : new Overflow(space, SPILL_BYTES_MIN);
+    const first = space === null ? capacity : Math.min(capacity, SPILL_BYTES_MIN / 4);
+    this.values = new Uint32Array(borrowBuffer(first * 4));
+  }
+
+  /** Elements added, spilled or not. */
+  get total(): number {
+    return this.#overflow === null ? this.length : this.#overflow.byteLength / 4 + this.length;
   }
 
   /** Makes room for `count` more; the caller writes at `length` and adds to it. */
   reserve(count: number): void {
     if (this.length + count <= this.values.length) return;
+    if (this.#overflow?.take(this.#heldBytes())) {
+      this.length = 0;
+      if (count <= this.values.length) return;
+    }
     const doubled = Math.min(this.values.length * 2, WORDS_MAX);
     const grown = new Uint32Array(borrowBuffer(Math.max(this.length + count, doubled) * 4));
     grown.set(this.values.subarray(0, this.length));
@@ -35,21 +54,44 @@ export class GrowableWords {
     this.values[this.length++] = value;
   }
 
+  /** All of an array that is not spilled. */
   view(): Uint32Array {
     return this.values.subarray(0, this.length);
+  }
+
+  /** Everything, to the start of `target`. */
+  copyTo(target: Uint8Array): void {
+    this.#overflow?.copyTo(target);
+    target.set(this.#heldBytes(), this.#overflow?.byteLength ?? 0);
+  }
+
+  #heldBytes(): Uint8Array {
+    return new Uint8Array(this.values.buffer, 0, this.length * 4);
   }
 }
 
 export class GrowableShorts {
   values: Uint16Array<ArrayBuffer>;
   length = 0;
+  readonly #overflow: Overflow | null;
 
-  constructor(capacity = 1024) {
-    this.values = new Uint16Array(borrowBuffer(capacity * 2));
+  constructor(capacity = 1024, space: SpillSpace | null = null) {
+    this.#overflow = space === null ? null : new Overflow(space, SPILL_BYTES_MIN);
+    const first = space === null ? capacity : Math.min(capacity, SPILL_BYTES_MIN / 2);
+    this.values = new Uint16Array(borrowBuffer(first * 2));
+  }
+
+  /** Elements added, spilled or not. */
+  get total(): number {
+    return this.#overflow === null ? this.length : this.#overflow.byteLength / 2 + this.length;
   }
 
   reserve(count: number): void {
     if (this.length + count <= this.values.length) return;
+    if (this.#overflow?.take(this.#heldBytes())) {
+      this.length = 0;
+      if (count <= this.values.length) return;
+    }
     const grown = new Uint16Array(borrowBuffer(Math.max(this.length + count, this.values.length * 2) * 2));
     grown.set(this.values.subarray(0, this.length));
     returnBuffer(this.values.buffer);
@@ -63,8 +105,19 @@ export class GrowableShorts {
     this.length = 0;
   }
 
+  /** All of an array that is not spilled. */
   view(): Uint16Array {
     return this.values.subarray(0, this.length);
+  }
+
+  /** Everything, to the start of `target`. */
+  copyTo(target: Uint8Array): void {
+    this.#overflow?.copyTo(target);
+    target.set(this.#heldBytes(), this.#overflow?.byteLength ?? 0);
+  }
+
+  #heldBytes(): Uint8Array {
+    return new Uint8Array(this.values.buffer, 0, this.length * 2);
   }
 }
 
@@ -73,49 +126,56 @@ export class GrowableShorts {
  * bytes and stand one after the other once copied out. Those that are somewhere for long enough stay there.
  */
 export class ByteBlocks {
+  readonly #space: SpillSpace | null;
   /** What is there so far, in order; the open block is not among them. */
-  #pieces: Uint8Array[] = [];
+  #pieces: (Uint8Array | SpilledBytes)[] = [];
   /** The memory of the pieces, as far as it is ours. */
   #buffers: ArrayBuffer[] = [];
   #last = new Uint8Array(0);
   #lastUsed = 0;
   #total = 0;
-  #viewed = 0;
+  #ownBytes = 0;
+
+  constructor(space: SpillSpace | null = null) {
+    this.#space = space;
+  }
 
   /** Bytes taken so far: the offset that the next piece will have. */
   get byteLength(): number {
     return this.#total;
   }
 
-  /** A piece to write to, contents undefined; valid until `release`. */
+  /** A piece to write to, contents undefined; valid until the next one is taken or added. */
   take(byteCount: number): Uint8Array {
     const padded = Math.ceil(byteCount / 8) * 8;
     if (this.#lastUsed + padded > this.#last.length) {
       this.#closeBlock();
-      const blockBytes = Math.max(padded, Math.min(this.#total - this.#viewed + 65_536, BLOCK_BYTES_MAX));
+      const bytesMax = this.#space === null ? BLOCK_BYTES_MAX : SPILLED_BLOCK_BYTES;
+      const blockBytes = Math.max(padded, Math.min(this.#ownBytes + 65_536, bytesMax));
       this.#last = new Uint8Array(borrowBuffer(blockBytes));
     }
     const piece = this.#last.subarray(this.#lastUsed, this.#lastUsed + byteCount);
     this.#last.fill(0, this.#lastUsed + byteCount, this.#lastUsed + padded);
     this.#lastUsed += padded;
     this.#total += padded;
+    this.#ownBytes += padded;
     return piece;
   }
 
   /** Adds a piece, a multiple of 8 bytes, without a copy: it has to stay as it is until it is copied out. */
-  addView(piece: Uint8Array): void {
+  addLasting(piece: Uint8Array | SpilledBytes): void {
     this.#closeBlock();
     this.#pieces.push(piece);
-    this.#total += piece.length;
-    this.#viewed += piece.length;
+    this.#total += piece.byteLength;
   }
 
   copyTo(target: Uint8Array): void {
     this.#closeBlock();
     let offset = 0;
     for (const piece of this.#pieces) {
-      target.set(piece, offset);
-      offset += piece.length;
+      if (piece instanceof Uint8Array) target.set(piece, offset);
+      else readSpilled(piece, 0, target.subarray(offset, offset + piece.byteLength));
+      offset += piece.byteLength;
     }
   }
 
@@ -128,9 +188,14 @@ export class ByteBlocks {
   }
 
   #closeBlock(): void {
-    if (this.#lastUsed > 0) {
-      this.#pieces.push(this.#last.subarray(0, this.#lastUsed));
-      this.#buffers.push(this.#last.buffer);
+    if (this.#lastUsed === 0) return;
+    const block = this.#last.subarray(0, this.#lastUsed);
+    if (this.#space !== null && block.length >= SPILL_BYTES_MIN) {
+      this.#pieces.push(spill(this.#space, block));
+      returnBuffer(block.buffer);
+    } else {
+      this.#pieces.push(block);
+      this.#buffers.push(block.buffer);
     }
     this.#last = new Uint8Array(0);
     this.#lastUsed = 0;
@@ -142,3 +207,4 @@ const WORDS_MAX = 2 ** 32 - 1;
 
 /** Large enough to make blocks few, small enough to waste little. */
 const BLOCK_BYTES_MAX = 8 * 1024 * 1024;
+const SPILLED_BLOCK_BYTES = 1024 * 1024;

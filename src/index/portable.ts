@@ -7,6 +7,7 @@
 
 import { GrowableShorts, GrowableWords } from './growable.ts';
 import { RoaringBitmap32 } from './roaring.ts';
+import type { SpillSpace } from './spill-file.ts';
 
 const COOKIE_WITHOUT_RUNS = 12_346;
 const COOKIE_WITH_RUNS = 12_347;
@@ -26,10 +27,15 @@ export class PortableWriter {
   readonly #runCounts = new GrowableWords(16);
   readonly #cardinalities = new GrowableWords(16);
   /** Every container is a whole number of 16-bit units. */
-  readonly #body = new GrowableShorts(1024);
+  readonly #body: GrowableShorts;
   #hasRuns = false;
   /** Slots added so far. */
   cardinality = 0;
+
+  /** `space`: where containers go that come to more than is kept in memory; such a writer is not reset. */
+  constructor(space: SpillSpace | null = null) {
+    this.#body = new GrowableShorts(1024, space);
+  }
 
   reset(): void {
     this.#pageKeys.length = 0;
@@ -99,7 +105,7 @@ export class PortableWriter {
 
   /** Bytes of the bitmap as it stands. */
   get byteLength(): number {
-    return this.#headerBytes() + this.#body.length * 2;
+    return this.#headerBytes() + this.#body.total * 2;
   }
 
   /** Writes the bitmap at the start of `target`, which holds at least `byteLength` bytes. */
@@ -130,7 +136,7 @@ export class PortableWriter {
         offset += containerBytes(this.#cardinalities.values[i], this.#runCounts.values[i]);
       }
     }
-    target.set(new Uint8Array(this.#body.values.buffer, 0, this.#body.length * 2), header.byteLength);
+    this.#body.copyTo(target.subarray(header.byteLength));
   }
 
   #addPageSlots(pageKey: number, slots: Uint32Array, from: number, to: number, runCount: number): void {

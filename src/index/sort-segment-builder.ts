@@ -7,6 +7,7 @@ import { ByteBlocks, GrowableShorts, GrowableWords } from './growable.ts';
 import { BITSET_WORDS, countBits, countRuns, PortableWriter } from './portable.ts';
 import { Segment, type SegmentBytes } from './segment.ts';
 import { SORT_SECTIONS } from './sort-segment.ts';
+import type { SpilledBytes, SpillSpace } from './spill-file.ts';
 
 const KEY_BITS = 32;
 
@@ -40,6 +41,8 @@ export interface SortBuilderOptions {
   readonly transpose: TransposePage;
   /** Where the segment may stand, see `Segment.allocate`. */
   readonly memory?: SharedArrayBuffer | null;
+  /** Where its parts wait that are more than is kept in memory. */
+  readonly space?: SpillSpace | null;
 }
 
 export class SortSegmentBuilder {
@@ -51,9 +54,9 @@ export class SortSegmentBuilder {
   readonly #pageStarts = new GrowableWords(64);
   readonly #pageKeyMins = new GrowableWords(64);
   readonly #pageKeyMaxs = new GrowableWords(64);
-  readonly #denseKeys = new ByteBlocks();
-  readonly #sparsePositions = new GrowableShorts();
-  readonly #sparseKeys = new GrowableWords();
+  readonly #denseKeys: ByteBlocks;
+  readonly #sparsePositions: GrowableShorts;
+  readonly #sparseKeys: GrowableWords;
   readonly #layers: PortableWriter[] = [];
   readonly #present = new PortableWriter();
   readonly #layerWords = new Uint32Array(KEY_BITS * BITSET_WORDS);
@@ -64,15 +67,24 @@ export class SortSegmentBuilder {
     this.#field = options.field;
     this.#memory = options.memory ?? null;
     this.#transpose = options.transpose;
-    for (let bit = 0; bit < KEY_BITS; bit++) this.#layers.push(new PortableWriter());
+    const space = options.space ?? null;
+    this.#denseKeys = new ByteBlocks(space);
+    this.#sparsePositions = new GrowableShorts(1024, space);
+    this.#sparseKeys = new GrowableWords(1024, space);
+    for (let bit = 0; bit < KEY_BITS; bit++) this.#layers.push(new PortableWriter(space));
   }
 
   /**
    * Adds the page of slots pageKey · 65,536 and up: its keys by position, 0 where absent, and the bitset of
-   * present slots. Pages ascend. Both arrays stay the caller's; a column that lasts, unchanged until `finish`, is copied
-   * only then. A page without present slots is skipped.
+   * present slots. Pages ascend. Both arrays stay the caller's. `lasting` is where the bytes of the column are until
+   * `finish`, if anywhere: they are copied only then. A page without present slots is skipped.
    */
-  addPage(pageKey: number, column: Uint32Array, present: Uint32Array, columnLasts = false): void {
+  addPage(
+    pageKey: number,
+    column: Uint32Array,
+    present: Uint32Array,
+    lasting: Uint8Array | SpilledBytes | null = null,
+  ): void {
     this.#checkPage(pageKey);
     const layers = this.#layerWords;
     const counts = this.#transpose(column, layers, present) ?? countPage(column, present, layers);
@@ -81,7 +93,7 @@ export class SortSegmentBuilder {
     this.#present.addBitset(pageKey, present, 0, size, counts.runCounts[PRESENT]);
     this.#pageKeys.push(pageKey);
     this.#pageSizes.push(size);
-    this.#addColumn(column, present, size, columnLasts);
+    this.#addColumn(column, present, size, lasting);
     this.#addKeyBounds(counts.keyMin, counts.keyMax);
     const bitsUsed = KEY_BITS - Math.clz32(counts.keyMax);
     for (let bit = 0; bit < bitsUsed; bit++) {
@@ -104,7 +116,7 @@ export class SortSegmentBuilder {
     this.#present.addSlots(slots, from, to);
     this.#pageKeys.push(pageKey);
     this.#pageSizes.push(size);
-    this.#pageStarts.push(this.#sparseKeys.length);
+    this.#pageStarts.push(this.#sparseKeys.total);
     this.#sparsePositions.reserve(size);
     this.#sparseKeys.reserve(size);
     let keyMin = 0xffffffff;
@@ -148,8 +160,8 @@ export class SortSegmentBuilder {
       pageBytes,
       pageBytes,
       this.#denseKeys.byteLength,
-      this.#sparsePositions.length * 2,
-      this.#sparseKeys.length * 4,
+      this.#sparsePositions.total * 2,
+      this.#sparseKeys.total * 4,
       layerOffsets.length * 8,
       layerOffsets[layerCount],
       this.#present.byteLength,
@@ -162,8 +174,8 @@ export class SortSegmentBuilder {
     segment.words(SORT_SECTIONS.pageKeyMins).set(this.#pageKeyMins.view());
     segment.words(SORT_SECTIONS.pageKeyMaxs).set(this.#pageKeyMaxs.view());
     this.#denseKeys.copyTo(segment.bytes(SORT_SECTIONS.denseKeys));
-    segment.shorts(SORT_SECTIONS.sparsePositions).set(this.#sparsePositions.view());
-    segment.words(SORT_SECTIONS.sparseKeys).set(this.#sparseKeys.view());
+    this.#sparsePositions.copyTo(segment.bytes(SORT_SECTIONS.sparsePositions));
+    this.#sparseKeys.copyTo(segment.bytes(SORT_SECTIONS.sparseKeys));
     segment.doubles(SORT_SECTIONS.layerOffsets).set(layerOffsets);
     const layers = segment.bytes(SORT_SECTIONS.layers);
     for (let bit = 0; bit < layerCount; bit++) {
@@ -186,21 +198,29 @@ export class SortSegmentBuilder {
     this.#sparseKeys.release();
   }
 
-  #addColumn(column: Uint32Array, present: Uint32Array, size: number, columnLasts: boolean): void {
+  #addColumn(
+    column: Uint32Array,
+    present: Uint32Array,
+    size: number,
+    lasting: Uint8Array | SpilledBytes | null,
+  ): void {
     if (size > COLUMN_SPARSE_SLOTS_MAX) {
       this.#pageStarts.push(this.#denseKeys.byteLength / 4);
-      const bytes = new Uint8Array(column.buffer, column.byteOffset, PAGE_SLOTS * 4);
-      if (columnLasts) this.#denseKeys.addView(bytes);
-      else this.#denseKeys.take(PAGE_SLOTS * 4).set(bytes);
+      if (lasting !== null) this.#denseKeys.addLasting(lasting);
+      else {
+        const bytes = new Uint8Array(column.buffer, column.byteOffset, PAGE_SLOTS * 4);
+        this.#denseKeys.take(PAGE_SLOTS * 4).set(bytes);
+      }
       return;
     }
-    this.#pageStarts.push(this.#sparseKeys.length);
+    this.#pageStarts.push(this.#sparseKeys.total);
     this.#sparsePositions.reserve(size);
     this.#sparseKeys.reserve(size);
     writeSparsePage(
       column,
       present,
       this.#sparsePositions.values,
+      this.#sparsePositions.length,
       this.#sparseKeys.values,
       this.#sparseKeys.length,
     );
@@ -227,17 +247,18 @@ function writeSparsePage(
   column: Uint32Array,
   present: Uint32Array,
   positions: Uint16Array,
+  positionsStart: number,
   keys: Uint32Array,
-  start: number,
+  keysStart: number,
 ): void {
-  let at = start;
+  let at = 0;
   for (let i = 0; i < BITSET_WORDS; i++) {
     let word = present[i] | 0;
     while (word !== 0) {
       const position = (i << 5) | (31 - Math.clz32(word & -word));
       word &= word - 1;
-      positions[at] = position;
-      keys[at] = column[position];
+      positions[positionsStart + at] = position;
+      keys[keysStart + at] = column[position];
       at++;
     }
   }

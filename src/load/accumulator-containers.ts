@@ -36,6 +36,10 @@ export class ContainerStore {
     return this.#entries.length === 0;
   }
 
+  get byteLength(): number {
+    return this.#body.length * 2;
+  }
+
   /** Adds the page of one code. */
   addBitset(code: number, pageKey: number, bitset: Pointer, cardinality: number): void {
     if (cardinality === 0) return;

@@ -19,6 +19,8 @@ import { SlotPages } from './accumulator-slot-pages.ts';
 
 /** Distinct keys of a dense field: each costs a pass over 64 KiB per page, and pairs are faster beyond. */
 const CODES_MAX = 64;
+/** Bytes of bitmaps from which they are handed over, so that they do not grow with the chunk; they fit a block. */
+const BITMAPS_BYTES_MAX = 256 * 1024;
 
 export class FilterAccumulator {
   readonly #kernels: Kernels;
@@ -101,7 +103,7 @@ export class FilterAccumulator {
   }
 
   /** `touchedCount`: bits of the touched slots of the page. */
-  closePage(pageKey: number, touchedCount: number): void {
+  closePage(writer: MessageWriter, run: number, pageKey: number, touchedCount: number): void {
     const { codeBitset, memory } = this.#kernels;
     if (this.#hasCodes) {
       let left = touchedCount;
@@ -112,6 +114,7 @@ export class FilterAccumulator {
       }
       memory.u8.fill(CODE_NONE, this.#codes, this.#codes + PAGE_SLOTS);
       this.#hasCodes = false;
+      if (this.#containers.byteLength >= BITMAPS_BYTES_MAX) this.#writeBitmaps(writer, run);
     }
     if (!this.#hasPairs) return;
     const present = this.#presentBits.close();
@@ -123,12 +126,16 @@ export class FilterAccumulator {
 
   /** The page is closed. */
   closeRun(writer: MessageWriter, run: number): void {
-    this.#containers.writePart(writer, run, this.#field, KIND_BITMAPS, this.#keys);
+    this.#writeBitmaps(writer, run);
     this.#pairs.writePart(writer, run);
     if (this.#slotPages !== null) this.#slotPages.writePart(writer, this.#field);
     else if (this.#isPresentComplete) this.#present.writePart(writer, run, this.#field, KIND_PRESENT, [0]);
     else this.#present.clear();
     this.#isPresentComplete = true;
+  }
+
+  #writeBitmaps(writer: MessageWriter, run: number): void {
+    this.#containers.writePart(writer, run, this.#field, KIND_BITMAPS, this.#keys);
   }
 
   /** Returns the row from which on the rows have to be pairs. */

@@ -7,6 +7,8 @@
  * field never hold the same (slot, key) twice, except for `many` fields.
  */
 
+import type { MessageBlock } from './message-blocks.ts';
+
 /** A field as the accumulator sees it. */
 export interface AccumulatorField {
   readonly name: string;
@@ -29,7 +31,7 @@ export interface ChunkMessage {
   /** PART_WORDS per part. */
   readonly parts: Uint32Array;
   /** What the parts point into. */
-  readonly blocks: readonly SharedArrayBuffer[];
+  readonly blocks: readonly MessageBlock[];
 }
 
 /** Words of a run record: smallest slot, largest slot, number of slots. */

@@ -1,7 +1,9 @@
 /**
- * Collects the parts of a chunk message in shared memory. Every byte is written once, straight into its final place.
+ * Collects the parts of a chunk message in shared memory. Every byte is written once, straight into its final place,
+ * until the messages of a load are more than is kept in memory: from then on a block that is full is spilled.
  */
 import { BITSET_WORDS } from '../index/portable.ts';
+import { spill } from '../index/spill-file.ts';
 import { PAGE_SLOTS } from '../limits.ts';
 import {
   type AccumulatorField,
@@ -15,25 +17,39 @@ import {
   PART_WORDS,
   RUN_WORDS,
 } from './accumulator-message.ts';
-import { MESSAGE_BLOCK_BYTES } from './message-blocks.ts';
+import {
+  type BlockRoom,
+  countBlock,
+  isFull,
+  MESSAGE_BLOCK_BYTES,
+  type MessageBlock,
+} from './message-blocks.ts';
 
 /** A part that may be cut takes what is left of a block from so many words on; what is less stays empty. */
 const ROOM_WORDS_MIN = 1024;
 
 export class MessageWriter {
-  readonly #blocks: SharedArrayBuffer[] = [];
+  readonly #blocks: MessageBlock[] = [];
   readonly #spareBlocks: SharedArrayBuffer[];
-  /** The block that is being filled, in `#blocks`, and how far. */
+  readonly #room: BlockRoom | null;
+  /** The block that is being filled, its place in `#blocks`, and how far. */
+  #open: SharedArrayBuffer | null = null;
   #openBlock = -1;
   #openBytesUsed = MESSAGE_BLOCK_BYTES;
+  /** The last block of `#blocks` is being filled and belongs to one part that is larger than others. */
+  #large: SharedArrayBuffer | null = null;
   #runs: Uint32Array = new Uint32Array(16 * RUN_WORDS);
   #runWords = 0;
   #parts: Uint32Array = new Uint32Array(64 * PART_WORDS);
   #partWords = 0;
 
-  /** `spareBlocks`: memory to write to before any other; the writer takes blocks out of the list. */
-  constructor(spareBlocks: SharedArrayBuffer[]) {
+  /**
+   * `spareBlocks`: memory to write to before any other; the writer takes blocks out of the list. `room`: what the load
+   * may keep in memory; null: everything.
+   */
+  constructor(spareBlocks: SharedArrayBuffer[], room: BlockRoom | null) {
     this.#spareBlocks = spareBlocks;
+    this.#room = room;
   }
 
   /** Words that a part can have without starting a block of its own, for parts that may be cut. */
@@ -55,7 +71,7 @@ export class MessageWriter {
   }
 
   /**
-   * Each `add` returns the words of the part, for the caller to fill; see the kinds in
+   * Each `add` returns the words of the part, for the caller to fill before the next one; see the kinds in
    * accumulator-message.ts.
    */
   addSlots(run: number, field: number, slotCount: number): Uint32Array {
@@ -87,6 +103,7 @@ export class MessageWriter {
   }
 
   finish(fields: readonly AccumulatorField[], singleValued: boolean, rowCount: number): ChunkMessage {
+    this.#closeLarge();
     return {
       fields,
       singleValued,
@@ -98,27 +115,56 @@ export class MessageWriter {
   }
 
   #addPart(run: number, field: number, kind: number, keys: number, size: number, words: number): Uint32Array {
-    const bytes = words * 4;
-    const { block, offset } = this.#reserve(bytes);
+    const { memory, block, offset } = this.#reserve(words * 4);
     this.#parts = withRoom(this.#parts, this.#partWords + PART_WORDS);
     this.#parts.set([run, field, kind, block, offset, keys, size], this.#partWords);
     this.#partWords += PART_WORDS;
-    return new Uint32Array(this.#blocks[block], offset, words);
+    return new Uint32Array(memory, offset, words);
   }
 
   /** Room in the open block, or in a new one; what is larger than a block gets one of its own size. */
-  #reserve(bytes: number): { block: number; offset: number } {
+  #reserve(bytes: number): { memory: SharedArrayBuffer; block: number; offset: number } {
+    this.#closeLarge();
     if (bytes > MESSAGE_BLOCK_BYTES) {
-      return { block: this.#blocks.push(new SharedArrayBuffer(bytes)) - 1, offset: 0 };
+      this.#large = this.#used(new SharedArrayBuffer(bytes));
+      return { memory: this.#large, block: this.#blocks.push(this.#large) - 1, offset: 0 };
     }
-    if (this.#openBytesUsed + bytes > MESSAGE_BLOCK_BYTES) {
-      const next = this.#spareBlocks.pop() ?? new SharedArrayBuffer(MESSAGE_BLOCK_BYTES);
-      this.#openBlock = this.#blocks.push(next) - 1;
-      this.#openBytesUsed = 0;
-    }
+    if (this.#open === null || this.#openBytesUsed + bytes > MESSAGE_BLOCK_BYTES)
+      this.#open = this.#nextBlock();
     const offset = this.#openBytesUsed;
     this.#openBytesUsed += Math.ceil(bytes / 8) * 8;
-    return { block: this.#openBlock, offset };
+    return { memory: this.#open, block: this.#openBlock, offset };
+  }
+
+  /** Memory for another block: that of the full one, if its bytes have to go. */
+  #nextBlock(): SharedArrayBuffer {
+    const next =
+      this.#spillOpenBlock() ??
+      this.#used(this.#spareBlocks.pop() ?? new SharedArrayBuffer(MESSAGE_BLOCK_BYTES));
+    this.#openBlock = this.#blocks.push(next) - 1;
+    this.#openBytesUsed = 0;
+    return next;
+  }
+
+  /** The memory of the open block, once its bytes are where they do not need it; null where it may stay. */
+  #spillOpenBlock(): SharedArrayBuffer | null {
+    const open = this.#open;
+    if (open === null || this.#room === null || !isFull(this.#room)) return null;
+    this.#blocks[this.#openBlock] = spill(this.#room.space, new Uint8Array(open, 0, this.#openBytesUsed));
+    return open;
+  }
+
+  #used(block: SharedArrayBuffer): SharedArrayBuffer {
+    if (this.#room !== null) countBlock(this.#room, block, 1);
+    return block;
+  }
+
+  #closeLarge(): void {
+    const large = this.#large;
+    this.#large = null;
+    if (large === null || this.#room === null || !isFull(this.#room)) return;
+    this.#blocks[this.#blocks.length - 1] = spill(this.#room.space, new Uint8Array(large));
+    countBlock(this.#room, large, -1);
   }
 }
 

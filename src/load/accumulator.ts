@@ -22,6 +22,7 @@ import { MessageWriter } from './accumulator-output.ts';
 import { PairScratch } from './accumulator-pairs.ts';
 import { SortAccumulator } from './accumulator-sort.ts';
 import { TouchedPage } from './accumulator-touched.ts';
+import type { BlockRoom } from './message-blocks.ts';
 
 /** The keys of one field in a batch, in kernel memory. */
 export interface BatchColumn {
@@ -37,15 +38,16 @@ export interface AccumulatorOptions {
   readonly singleValued: boolean;
   /** Memory for the message, see MessageWriter. */
   readonly spareBlocks?: SharedArrayBuffer[];
+  readonly room?: BlockRoom | null;
 }
 
 /** Rows of a page from which clearing and encoding its bitsets is cheaper than sorting pairs. */
 const DENSE_PAGE_ROWS_MIN = 256;
 /** Pairs sorted together: many, so that a key comes in few parts, and no more, as each takes 16 bytes per thread and field. */
-const PAIRS_MAX = 1 << 20;
+const PAIRS_MAX = 1 << 19;
 const PAIRS_MIN = 1 << 16;
-/** Pairs of all fields together, 128 MiB of which only what is used is ever touched. */
-const PAIRS_TOTAL = 1 << 24;
+/** Pairs of all fields together, 16 MiB of which only what is used is ever touched. */
+const PAIRS_TOTAL = 1 << 21;
 
 /** The accumulators of one field; null where the field has no such index. */
 interface FieldAccumulators {
@@ -73,7 +75,7 @@ export class ChunkAccumulator {
   constructor(kernels: Kernels, options: AccumulatorOptions) {
     this.#kernels = kernels;
     this.#options = options;
-    this.#writer = new MessageWriter(options.spareBlocks ?? []);
+    this.#writer = new MessageWriter(options.spareBlocks ?? [], options.room ?? null);
     this.#touched = new ContainerStore(kernels);
     this.#page = new TouchedPage(kernels);
     const filterCount = options.fields.filter((field) => field.filter).length;
@@ -206,12 +208,13 @@ export class ChunkAccumulator {
   #closePage(): void {
     const page = this.#page;
     if (page.key < 0) return;
+    const writer = this.#writer;
     const count = page.count();
     this.#touched.addBitset(0, page.key, page.bitset, count);
     for (const { many, filter, sort } of this.#fields) {
       if (many) continue;
-      filter?.closePage(page.key, count);
-      sort?.closePage(this.#writer, this.#writer.runCount, page.key);
+      filter?.closePage(writer, writer.runCount, page.key, count);
+      sort?.closePage(writer, writer.runCount, page.key);
     }
     page.clear();
   }

@@ -11,6 +11,7 @@ import type { DictionaryCompaction } from './compact-dictionary.ts';
 import type { FilterCompaction } from './compact-filter.ts';
 import type { SortCompaction } from './compact-sort.ts';
 import type { Merge, RunResolution } from './merge.ts';
+import type { BlockRoom } from './message-blocks.ts';
 
 /** State shared by every thread of one load, written with Atomics. */
 export interface SharedState {
@@ -47,6 +48,8 @@ export interface ScanTask {
   readonly rejectsMax: number;
   /** Memory for the messages; what is not needed comes back with the result. */
   readonly spareBlocks: readonly SharedArrayBuffer[];
+  /** What the messages may keep in memory; null: everything. */
+  readonly room: BlockRoom | null;
   readonly shared: SharedState;
 }
 

@@ -216,6 +216,7 @@ class ChunkScan {
         fields,
         singleValued,
         spareBlocks: this.#spareBlocks,
+        room: this.#task.room,
       }),
       lines: 0,
     };

@@ -28,7 +28,8 @@ import type { FieldMerge, FieldSource, Merge, RunResolution } from './merge.ts';
 import { narrowedTo } from './merge-parts.ts';
 import { resolveByBounds } from './merge-runs.ts';
 import { partBytes } from './merge-weight.ts';
-import { MESSAGE_BLOCK_BYTES } from './message-blocks.ts';
+import { isInMemory } from './message-blocks.ts';
+import { MessageMemory } from './message-memory.ts';
 import type { LoadProgress, LoadSettings, TableReport } from './options.ts';
 import { planChunks } from './planner.ts';
 import type { LoadPool } from './pool.ts';
@@ -48,6 +49,8 @@ export interface DumpRequest {
   readonly previous: VersionSegments;
   /** The caller holds `previous` in it. */
   readonly memory: SegmentMemory;
+  /** Where a large load puts what it does not keep in memory. */
+  readonly spillDirectory: string;
   readonly onProgress: ((progress: LoadProgress) => void) | null;
   readonly signal: AbortSignal;
 }
@@ -76,17 +79,14 @@ interface PendingMerge {
   readonly stage: (segment: SegmentBytes) => void;
 }
 
-/** Fixed memory of a chunk task: window, positions, columns, pair buffers. */
-const SCAN_TASK_BYTES = 48 * 1024 * 1024;
-/** Accumulators per byte of plain source, generous: what a task may produce before its true size is known. */
-const ACCUMULATED_SHARE = 0.5;
-/** Plain bytes per compressed byte, for the same estimate. */
-const GZIP_RATIO = 5;
 /** What merges read in about the time that it takes to wake a thread. */
 const MERGE_TASK_BYTES_MIN = 256 * 1024;
 const NO_RESOLUTION: RunResolution = { losses: [], duplicateRows: 0 };
 
-/** Errors: those of sources, rows over budget, MEMORY_LIMIT, LOAD_CANCELLED, WORKER_CRASHED. Nothing of it is visible. */
+/**
+ * Errors: those of sources, rows over budget, MEMORY_LIMIT, SPILL_FAILED, LOAD_CANCELLED, WORKER_CRASHED. Nothing of it
+ * is visible.
+ */
 export async function stageDump(request: DumpRequest): Promise<StagedDump> {
   const tables = selectTables(request.definition, request.files);
   const sources = await Promise.all(tables.map((table) => inspectSource(table, request.files[table.name])));
@@ -97,10 +97,12 @@ export async function stageDump(request: DumpRequest): Promise<StagedDump> {
   };
   const bytesTotal = sources.reduce((sum, source) => sum + source.bytes, 0);
   const progress = new ProgressReporter(shared.progress, bytesTotal, request.onProgress);
+  const messageMemory = new MessageMemory(request.pool.spareBlocks, request.settings);
   try {
     progress.enter('plan');
+    messageMemory.open(sources, request.spillDirectory);
     const loads = await Promise.all(sources.map((source) => planTable(source, request.settings)));
-    const coordinator = new Coordinator(request, loads, shared, rejects, progress);
+    const coordinator = new Coordinator(request, loads, shared, messageMemory, rejects, progress);
     await coordinator.run();
     await Promise.all(sources.map(assertUnchanged));
     return { staging: coordinator.staging, tables: coordinator.reports(), rejects, progress };
@@ -108,7 +110,7 @@ export async function stageDump(request: DumpRequest): Promise<StagedDump> {
     progress.stop();
     throw error;
   } finally {
-    request.pool.spareBlocks.trim();
+    messageMemory.close(request.pool.idle());
     rejects.close();
   }
 }
@@ -118,6 +120,7 @@ class Coordinator {
   readonly #request: DumpRequest;
   readonly #tables: readonly TableLoad[];
   readonly #shared: SharedState;
+  readonly #messageMemory: MessageMemory;
   readonly #rejects: RejectLog;
   readonly #progress: ProgressReporter;
   readonly #budget: MemoryBudget;
@@ -138,12 +141,14 @@ class Coordinator {
     request: DumpRequest,
     tables: readonly TableLoad[],
     shared: SharedState,
+    messageMemory: MessageMemory,
     rejects: RejectLog,
     progress: ProgressReporter,
   ) {
     this.#request = request;
     this.#tables = tables;
     this.#shared = shared;
+    this.#messageMemory = messageMemory;
     this.#rejects = rejects;
     this.#progress = progress;
     this.#budget = new MemoryBudget(request.settings.memoryLimitBytes);
@@ -207,7 +212,7 @@ class Coordinator {
     for (const table of this.#tables) {
       const chunk = table.peekChunk();
       if (chunk === null) continue;
-      const estimatedBytes = estimateScan(table.source, chunk);
+      const estimatedBytes = this.#messageMemory.estimateScan(table.source, chunk);
       if (!this.#hold(estimatedBytes)) return null;
       table.takeChunk();
       this.#progress.workingOn(table.source.table.name);
@@ -262,7 +267,8 @@ class Coordinator {
         skipHeader: chunk.start === 0 && definition.csv.columns === null,
         chunkLines: this.#request.settings.chunkLines,
         rejectsMax: this.#request.settings.maxRejects,
-        spareBlocks: this.#request.pool.spareBlocks.take(estimateBlocks(source, chunk)),
+        spareBlocks: this.#messageMemory.takeSpare(source, chunk),
+        room: this.#messageMemory.room,
         shared: this.#shared,
       },
       done: (result: ScanResult) => this.#scanned(table, chunk, estimatedBytes, result),
@@ -270,7 +276,7 @@ class Coordinator {
   }
 
   #scanned(table: TableLoad, chunk: PlannedChunk, estimatedBytes: number, result: ScanResult): void {
-    this.#request.pool.spareBlocks.give(result.spareBlocks);
+    this.#messageMemory.giveSpare(result.spareBlocks);
     const heldBytes = resultBytes(result);
     this.#budget.replace(estimatedBytes, heldBytes);
     this.#partBytes.set(table, (this.#partBytes.get(table) ?? 0) + heldBytes);
@@ -282,7 +288,7 @@ class Coordinator {
 
   /** Takes back what a chunk that has to be scanned again had added. */
   #discard(table: TableLoad, result: ScanResult): void {
-    for (const part of result.parts) this.#request.pool.spareBlocks.give(part.accumulator.blocks);
+    for (const { accumulator } of result.parts) this.#messageMemory.giveBack(accumulator);
     const bytes = resultBytes(result);
     this.#budget.release(bytes);
     this.#partBytes.set(table, this.#partBytes.get(table)! - bytes);
@@ -339,6 +345,8 @@ class Coordinator {
     });
     const inputBytes = sources.reduce((sum, { messages }) => sum + partBytes(messages), 0);
     const mergeMode = this.#request.settings.mode === 'merge';
+    const parts = feeding.flatMap((table) => table.parts);
+    const space = this.#messageMemory.spaceFor(parts.map(({ accumulator }) => accumulator));
     for (const kind of ['filter', 'sort'] as const) {
       if (!field[kind]) continue;
       const merge: FieldMerge = {
@@ -347,6 +355,7 @@ class Coordinator {
         sources,
         previous: mergeMode ? (previous?.[kind] ?? null) : null,
         memory: this.#request.memory.take(kind, field.name),
+        space,
       };
       this.#queueMerge({
         merge: { kind, merge },
@@ -401,7 +410,7 @@ class Coordinator {
     const pending = this.#pendingMerges.get(table)! - 1;
     this.#pendingMerges.set(table, pending);
     if (pending > 0) return;
-    for (const part of table.parts) this.#request.pool.spareBlocks.give(part.accumulator.blocks);
+    for (const { accumulator } of table.parts) this.#messageMemory.giveBack(accumulator);
     table.releaseParts();
     this.#budget.release(this.#partBytes.get(table) ?? 0);
     this.#partBytes.delete(table);
@@ -467,12 +476,6 @@ async function planTable(source: Source, settings: LoadSettings): Promise<TableL
   return new TableLoad(source, head.columns, ranges, startedAtMs);
 }
 
-function estimateScan(source: Source, chunk: PlannedChunk): number {
-  const plainBytes = source.gzip ? source.bytes * GZIP_RATIO : chunk.end - chunk.start;
-  return SCAN_TASK_BYTES + Math.ceil(plainBytes * ACCUMULATED_SHARE);
-}
-
-/** Blocks that the messages of a chunk may take. */
 /** How many of the merges, heaviest first, one task takes: a thread's share of what is left, or at least a few. */
 function countForOneTask(merges: readonly PendingMerge[], threads: number): number {
   const bytesMax = Math.max(inputBytesOf(merges) / threads, MERGE_TASK_BYTES_MIN);
@@ -493,11 +496,6 @@ function messagesOf(table: TableLoad, field: number): ChunkMessage[] {
   return table.parts.map((part) => narrowedTo(part.accumulator, field));
 }
 
-function estimateBlocks(source: Source, chunk: PlannedChunk): number {
-  const plainBytes = source.gzip ? source.bytes * GZIP_RATIO : chunk.end - chunk.start;
-  return Math.ceil((plainBytes * ACCUMULATED_SHARE) / MESSAGE_BLOCK_BYTES);
-}
-
 function countMerges(table: TableDefinition): number {
   return table.fields.reduce(
     (sum, { field }) => sum + Number(field.filter) + Number(field.sort),
@@ -512,7 +510,7 @@ function feeds(table: TableLoad, field: FieldDefinition): boolean {
 function resultBytes(result: ScanResult): number {
   let bytes = 0;
   for (const part of result.parts) {
-    for (const block of part.accumulator.blocks) bytes += block.byteLength;
+    for (const block of part.accumulator.blocks) if (isInMemory(block)) bytes += block.byteLength;
   }
   return bytes;
 }

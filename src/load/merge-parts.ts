@@ -1,8 +1,11 @@
 /**
- * Reads the parts of chunk messages in place: one small object per part, none per value.
+ * Reads the parts of chunk messages: in place, or from the spill file a copy of what is asked for. One small object per
+ * part, none per value.
  */
-import { frozenView } from '../index/portable.ts';
+import { BITSET_WORDS, frozenView } from '../index/portable.ts';
 import { RoaringBitmap32 } from '../index/roaring.ts';
+import { readSpilled, type SpilledBytes } from '../index/spill-file.ts';
+import { PAGE_SLOTS } from '../limits.ts';
 import {
   type ChunkMessage,
   NO_FIELD,
@@ -16,11 +19,12 @@ import {
   PART_WORDS,
 } from './accumulator-message.ts';
 import { bitmapsHeaderWords } from './accumulator-output.ts';
+import { isInMemory, type MessageBlock } from './message-blocks.ts';
 
 export interface MessagePart {
   readonly run: number;
   readonly kind: number;
-  readonly block: SharedArrayBuffer;
+  readonly block: MessageBlock;
   readonly offset: number;
   readonly keys: number;
   readonly size: number;
@@ -60,7 +64,7 @@ export function narrowedTo(message: ChunkMessage, field: number): ChunkMessage {
   let count = 0;
   for (let at = 0; at < parts.length; at += PART_WORDS) if (parts[at + PART_FIELD] === field) count++;
   const narrowed = new Uint32Array(count * PART_WORDS);
-  const neededBlocks: SharedArrayBuffer[] = [];
+  const neededBlocks: MessageBlock[] = [];
   const placeOf = new Int32Array(blocks.length).fill(-1);
   for (let at = 0, target = 0; at < parts.length; at += PART_WORDS) {
     if (parts[at + PART_FIELD] !== field) continue;
@@ -79,42 +83,117 @@ export function narrowedTo(message: ChunkMessage, field: number): ChunkMessage {
   };
 }
 
+/** A part whose block is in the spill file. */
+export interface SpilledPart extends MessagePart {
+  readonly block: SpilledBytes;
+}
+
+export function isSpilled(part: MessagePart): part is SpilledPart {
+  return !isInMemory(part.block);
+}
+
+/** Words [from, from + count) of the part. */
+export function wordsOf({ block, offset }: MessagePart, from: number, count: number): Uint32Array {
+  if (isInMemory(block)) return new Uint32Array(block, offset + from * 4, count);
+  const words = new Uint32Array(count);
+  readSpilled(block, offset + from * 4, bytesOf(words));
+  return words;
+}
+
+/** Fills `target` with words of a part that was spilled, from the word `from` on. */
+export function readWords({ block, offset }: SpilledPart, from: number, target: Uint32Array): void {
+  readSpilled(block, offset + from * 4, bytesOf(target));
+}
+
 export function slotsOf(part: MessagePart): Uint32Array {
-  return new Uint32Array(part.block, part.offset, part.size);
+  return wordsOf(part, 0, part.size);
 }
 
 export function pairsOf(part: MessagePart): PairsView {
-  const { block, offset, keys } = part;
+  const { keys, size } = part;
+  const words = wordsOf(part, 0, 2 * keys + 1 + size);
   return {
-    keys: new Uint32Array(block, offset, keys),
-    starts: new Uint32Array(block, offset + keys * 4, keys + 1),
-    slots: new Uint32Array(block, offset + (2 * keys + 1) * 4, part.size),
+    keys: words.subarray(0, keys),
+    starts: words.subarray(keys, 2 * keys + 1),
+    slots: words.subarray(2 * keys + 1),
   };
 }
 
 /** Slots and keys of a KIND_ROWS part. */
 export function rowsOf(part: MessagePart): { slots: Uint32Array; keys: Uint32Array } {
-  return {
-    slots: new Uint32Array(part.block, part.offset, part.size),
-    keys: new Uint32Array(part.block, part.offset + part.size * 4, part.size),
-  };
+  return { slots: slotsOf(part), keys: wordsOf(part, part.size, part.size) };
 }
 
-export function bitmapKeysOf(part: MessagePart): Uint32Array {
-  return new Uint32Array(part.block, part.offset, part.keys);
+/** Words of a KIND_PAGE part. */
+export const PAGE_WORDS = PAGE_SLOTS + BITSET_WORDS;
+
+/** Column and bitset of a KIND_PAGE part, in `buffer` if they have to be read. */
+export function pageOf(
+  part: MessagePart,
+  buffer: Uint32Array,
+): { column: Uint32Array; present: Uint32Array } {
+  if (isSpilled(part)) readWords(part, 0, buffer);
+  const words = isSpilled(part) ? buffer : wordsOf(part, 0, PAGE_WORDS);
+  return { column: words.subarray(0, PAGE_SLOTS), present: words.subarray(PAGE_SLOTS) };
 }
 
-/** Frozen views, one per key. */
-export function bitmapsOf(part: MessagePart): RoaringBitmap32[] {
-  const ends = new Uint32Array(part.block, part.offset + part.keys * 4, part.keys);
-  const base = part.offset + bitmapsHeaderWords(part.keys) * 4;
-  const views: RoaringBitmap32[] = [];
-  let start = 0;
-  for (const end of ends) {
-    views.push(frozenView(new Uint8Array(part.block, base + start, end - start)));
-    start = Math.ceil(end / 8) * 8;
+/** Where the bytes of the column of a KIND_PAGE part are. */
+export function columnBytesOf({ block, offset }: MessagePart): Uint8Array | SpilledBytes {
+  const byteLength = PAGE_SLOTS * 4;
+  if (isInMemory(block)) return new Uint8Array(block, offset, byteLength);
+  return { fd: block.fd, offset: block.offset + offset, byteLength };
+}
+
+/** Memory that one bitmap after the other is read to. */
+export class ReadBuffer {
+  #words = new Uint32Array(0);
+
+  /** So many words, which are those of the call before. */
+  take(count: number): Uint32Array {
+    if (count > this.#words.length) this.#words = new Uint32Array(2 * count);
+    return this.#words.subarray(0, count);
   }
-  return views;
+}
+
+/** The bitmaps of a KIND_BITMAPS or KIND_PRESENT part. */
+export class PartBitmaps {
+  readonly keys: Uint32Array;
+  readonly #part: MessagePart;
+  readonly #buffer: ReadBuffer;
+  /** Of each bitmap, in bytes from the first one. */
+  readonly #ends: Uint32Array;
+
+  constructor(part: MessagePart, buffer = new ReadBuffer()) {
+    this.#part = part;
+    this.#buffer = buffer;
+    this.keys = wordsOf(part, 0, part.keys);
+    this.#ends = wordsOf(part, part.keys, part.keys);
+  }
+
+  /** A frozen view, valid until the buffer is used again. */
+  at(position: number): RoaringBitmap32 {
+    const start = position === 0 ? 0 : Math.ceil(this.#ends[position - 1] / 8) * 8;
+    const byteCount = this.#ends[position] - start;
+    const words = this.#read(bitmapsHeaderWords(this.#part.keys) + start / 4, Math.ceil(byteCount / 4));
+    return frozenView(new Uint8Array(words.buffer, words.byteOffset, byteCount));
+  }
+
+  #read(from: number, count: number): Uint32Array {
+    if (!isSpilled(this.#part)) return wordsOf(this.#part, from, count);
+    const words = this.#buffer.take(count);
+    readWords(this.#part, from, words);
+    return words;
+  }
+}
+
+/** Every bitmap of a part, each with memory of its own. */
+export function bitmapsOf(part: MessagePart): RoaringBitmap32[] {
+  const { keys } = new PartBitmaps(part);
+  return Array.from(keys, (_, position) => new PartBitmaps(part).at(position));
+}
+
+function bytesOf({ buffer, byteOffset, byteLength }: Uint32Array): Uint8Array {
+  return new Uint8Array(buffer, byteOffset, byteLength);
 }
 
 /** Folding in place: a union of thousands of bitmaps in a single native call takes ten times as long. */

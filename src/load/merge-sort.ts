@@ -1,6 +1,6 @@
 /**
  * Merges one sort field page by page: the last value of every slot, then one transposition of the page into
- * layers.
+ * layers. Of what was spilled a page is read, or a window of a list, when its turn comes.
  */
 import { BITSET_WORDS, frozenView } from '../index/portable.ts';
 import type { SegmentBytes } from '../index/segment.ts';
@@ -12,16 +12,16 @@ import { PAGE_SLOTS } from '../limits.ts';
 import { KIND_PAGE, KIND_ROWS } from './accumulator-message.ts';
 import type { FieldMerge, FieldSource } from './merge.ts';
 import { orderByKey } from './merge-entries.ts';
-import { type MessagePart, partsOf, rowsOf } from './merge-parts.ts';
+import { columnBytesOf, type MessagePart, PAGE_WORDS, pageOf, partsOf, slotsOf } from './merge-parts.ts';
+import { type RowList, RowsInMemory, rowListOf, SegmentRows } from './merge-rows.ts';
 import { firstRuns } from './merge-runs.ts';
 import { SlotSet } from './merge-slot-set.ts';
 
 /** Slots with their keys, or a whole page. */
 interface Input {
-  readonly slots: Uint32Array;
-  readonly keys: Uint32Array;
-  /** The page with its bitset; null: slots and keys. */
-  readonly page: { readonly column: Uint32Array; readonly present: Uint32Array } | null;
+  readonly rows: RowList;
+  /** The part that is the page with its bitset; null: rows. */
+  readonly page: MessagePart | null;
   /** Slots that a later run of the table has. */
   readonly lost: SlotSet | null;
 }
@@ -29,10 +29,10 @@ interface Input {
 const KEY_BITS = 32;
 /** Rows of a page up to which they are merged as a list, in which each finds its place by stepping. */
 const SPARSE_ROWS_MAX = 512;
-/** Slots of the previous version read at a time. */
+/** Slots of the previous version that are cut into pages at a time. */
 const PREVIOUS_SLOTS = 1 << 20;
 
-const NO_WORDS = new Uint32Array(0);
+const NO_ROWS = new RowsInMemory(new Uint32Array(0), new Uint32Array(0));
 
 /** A sort segment. */
 export function mergeSortField(kernels: Kernels, merge: FieldMerge): SegmentBytes {
@@ -41,7 +41,8 @@ export function mergeSortField(kernels: Kernels, merge: FieldMerge): SegmentByte
   for (const source of merge.sources) addSource(list, source, merge.field);
   const mark = kernels.memory.mark();
   const transpose = pageTransposer(kernels);
-  const builder = new SortSegmentBuilder({ field: merge.field, transpose, memory: merge.memory });
+  const { field, memory, space } = merge;
+  const builder = new SortSegmentBuilder({ field, transpose, memory, space });
   list.build(builder);
   kernels.memory.release(mark);
   return builder.finish();
@@ -71,28 +72,25 @@ class PageList {
   #from = new Uint32Array(64);
   #to = new Uint32Array(64);
   #count = 0;
+  /** For a page that has to be read. What is not touched costs nothing. */
+  readonly #pageBuffer = new Uint32Array(PAGE_WORDS);
 
   addPrevious(segment: SortSegment): void {
     const slotCount = segment.present.size;
-    for (let offset = 0; offset < slotCount; offset += PREVIOUS_SLOTS) {
-      // By rank, not by slot.
-      const slots = segment.present.rangeUint32Array(offset, PREVIOUS_SLOTS);
-      const keys = new Uint32Array(slots.length);
-      segment.gather(slots, keys, slots.length);
-      this.#addRows(slots, keys, null);
+    for (let row = 0; row < slotCount; row += PREVIOUS_SLOTS) {
+      this.#addStretches(segment.present.rangeUint32Array(row, PREVIOUS_SLOTS), row);
     }
+    this.#inputs.push({ rows: new SegmentRows(segment), page: null, lost: null });
   }
 
   addPart(part: MessagePart, lost: SlotSet | null): void {
     if (part.kind === KIND_ROWS) {
-      const { slots, keys } = rowsOf(part);
-      this.#addRows(slots, keys, lost);
+      this.#addStretches(slotsOf(part), 0);
+      this.#inputs.push({ rows: rowListOf(part), page: null, lost });
       return;
     }
-    const column = new Uint32Array(part.block, part.offset, PAGE_SLOTS);
-    const present = new Uint32Array(part.block, part.offset + PAGE_SLOTS * 4, BITSET_WORDS);
     this.#addStretch(part.keys, 0, 0);
-    this.#inputs.push({ slots: NO_WORDS, keys: NO_WORDS, page: { column, present }, lost });
+    this.#inputs.push({ rows: NO_ROWS, page: part, lost });
   }
 
   build(builder: SortSegmentBuilder): void {
@@ -108,7 +106,8 @@ class PageList {
       while (to < this.#count && pageKeys[order === null ? to : order[to]] === pageKey) to++;
       const only = this.#inputs[this.#inputOf[order === null ? at : order[at]]];
       if (to - at === 1 && only.page !== null && only.lost === null) {
-        builder.addPage(pageKey, only.page.column, only.page.present, true);
+        const page = pageOf(only.page, this.#pageBuffer);
+        builder.addPage(pageKey, page.column, page.present, columnBytesOf(only.page));
       } else if (this.#fillSparse(sparse, order, at, to)) {
         builder.addSparsePage(sparse.slots, sparse.keys, 0, sparse.count);
       } else {
@@ -132,30 +131,34 @@ class PageList {
     sparse.count = 0;
     for (let i = at; i < to; i++) {
       const stretch = order === null ? i : order[i];
-      const { slots, keys, lost } = this.#inputs[this.#inputOf[stretch]];
-      for (let row = this.#from[stretch]; row < this.#to[stretch]; row++) {
-        if (!lost?.has(slots[row])) sparse.set(slots[row], keys[row]);
-      }
+      const { rows: list, lost } = this.#inputs[this.#inputOf[stretch]];
+      const { slots, keys, from, to } = list.take(this.#from[stretch], this.#to[stretch]);
+      for (let row = from; row < to; row++) if (!lost?.has(slots[row])) sparse.set(slots[row], keys[row]);
     }
     return true;
   }
 
   #apply(stretch: number, pageKey: number, column: Uint32Array, present: Uint32Array): void {
-    const { slots, keys, page, lost } = this.#inputs[this.#inputOf[stretch]];
-    if (page !== null) applyPage(page.column, page.present, pageKey * PAGE_SLOTS, lost, column, present);
-    else applyRows(slots, keys, this.#from[stretch], this.#to[stretch], lost, column, present);
+    const { rows, page, lost } = this.#inputs[this.#inputOf[stretch]];
+    if (page !== null) {
+      const read = pageOf(page, this.#pageBuffer);
+      applyPage(read.column, read.present, pageKey * PAGE_SLOTS, lost, column, present);
+    } else {
+      const { slots, keys, from, to } = rows.take(this.#from[stretch], this.#to[stretch]);
+      applyRows(slots, keys, from, to, lost, column, present);
+    }
   }
 
-  #addRows(slots: Uint32Array, keys: Uint32Array, lost: SlotSet | null): void {
+  /** Cuts ascending slots, those of the rows from `firstRow` on of the input to be added next, into pages. */
+  #addStretches(slots: Uint32Array, firstRow: number): void {
     let from = 0;
     while (from < slots.length) {
       const pageKey = slots[from] >>> 16;
       let to = from + 1;
       while (to < slots.length && slots[to] >>> 16 === pageKey) to++;
-      this.#addStretch(pageKey, from, to);
+      this.#addStretch(pageKey, firstRow + from, firstRow + to);
       from = to;
     }
-    this.#inputs.push({ slots, keys, page: null, lost });
   }
 
   #addStretch(pageKey: number, from: number, to: number): void {

@@ -8,7 +8,7 @@ import { type ChunkMessage, KIND_SLOTS, NO_FIELD, RUN_WORDS } from './accumulato
 import { bitmapsOf, type MessagePart, partsOf, slotsOf, unionOf } from './merge-parts.ts';
 
 /** Slots united at a time. */
-const UNITED_SLOTS_MAX = 1 << 24;
+const UNITED_SLOTS_MAX = 1 << 22;
 
 /** Slots touched by any row of the chunks. */
 export function touchedByAny(messages: readonly ChunkMessage[]): RoaringBitmap32 {

@@ -4,6 +4,7 @@
  * rows alone, not on how they were cut into chunks.
  */
 import type { SegmentBytes } from '../index/segment.ts';
+import type { SpillSpace } from '../index/spill-file.ts';
 import type { Kernels } from '../kernels/kernels.ts';
 import type { ChunkMessage } from './accumulator-message.ts';
 import { mergeAlive } from './merge-alive.ts';
@@ -43,6 +44,8 @@ export interface FieldMerge {
   readonly previous: SegmentBytes | null;
   /** Where the segment may stand, see `Segment.allocate`. */
   readonly memory: SharedArrayBuffer | null;
+  /** Where to put what is not kept in memory; null: the messages are in memory, and so may be all the rest. */
+  readonly space: SpillSpace | null;
 }
 
 export interface AliveMerge {

@@ -3,10 +3,36 @@
  * its blocks to the next one. Touching fresh memory costs about as much as filling it, and a block that the garbage
  * collectors of several threads have to let go first would outlive the load.
  */
+import type { SpilledBytes, SpillSpace } from '../index/spill-file.ts';
 import { MESSAGE_BLOCKS_KEPT_MAX, PAGE_SLOTS } from '../limits.ts';
 
 /** Two pages of a sort field with their bitsets: what is written most fits without a gap. */
 export const MESSAGE_BLOCK_BYTES = 2 * (4 * PAGE_SLOTS + PAGE_SLOTS / 8);
+
+/** A block of a message, in memory or, of a large load, in the spill file. */
+export type MessageBlock = SharedArrayBuffer | SpilledBytes;
+
+export function isInMemory(block: MessageBlock): block is SharedArrayBuffer {
+  return block instanceof SharedArrayBuffer;
+}
+
+/** The memory that there may be for the messages of a load, and where the rest goes. Shared by its threads. */
+export interface BlockRoom {
+  readonly space: SpillSpace;
+  readonly blocksMax: number;
+  /** Blocks that messages are in; a larger one counts as so many. */
+  readonly blockCount: Int32Array;
+}
+
+/** No further block may be used. */
+export function isFull({ blocksMax, blockCount }: BlockRoom): boolean {
+  return Atomics.load(blockCount, 0) >= blocksMax;
+}
+
+/** Counts a block that a message is in, or with −1 no longer. */
+export function countBlock({ blockCount }: BlockRoom, { byteLength }: SharedArrayBuffer, sign: 1 | -1): void {
+  Atomics.add(blockCount, 0, sign * Math.ceil(byteLength / MESSAGE_BLOCK_BYTES));
+}
 
 /** Blocks that nobody reads or writes. Their contents are undefined. */
 export class SpareBlocks {

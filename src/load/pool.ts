@@ -16,6 +16,8 @@ export class LoadPool {
   readonly #piscina: Piscina;
   /** Tasks under way: how to fail each of them. */
   readonly #pending = new Set<(cause: unknown) => void>();
+  /** Tasks that a thread may be busy with, even if they have failed for us. */
+  readonly #running = new Set<Promise<unknown>>();
 
   constructor(threads: number, entry: URL = threadEntry('chunk')) {
     this.threads = threads;
@@ -54,11 +56,20 @@ export class LoadPool {
   #runTask<T>(task: PoolTask): Promise<Outcome<T>> {
     return new Promise((resolve, reject) => {
       this.#pending.add(reject);
-      this.#piscina
+      const running: Promise<void> = this.#piscina
         .run(task)
         .then(resolve, reject)
-        .finally(() => this.#pending.delete(reject));
+        .finally(() => {
+          this.#pending.delete(reject);
+          this.#running.delete(running);
+        });
+      this.#running.add(running);
     });
+  }
+
+  /** Resolves when no thread works on any of the tasks given so far, which after a failure may be never. */
+  async idle(): Promise<void> {
+    await Promise.all(this.#running);
   }
 
   /** Ends every thread. Tasks still running are lost. */

@@ -150,7 +150,7 @@ export class AccumulatorSink implements BitmapSink {
   #mergeField({ name, many, filter, sort }: FieldDefinition, messages: ChunkMessage[]): FieldSegments {
     const { losses } = resolveRuns(messages);
     const sources = [{ messages, losses, translations: null }];
-    const merge: FieldMerge = { field: name, many, sources, previous: null, memory: null };
+    const merge: FieldMerge = { field: name, many, sources, previous: null, memory: null, space: null };
     return {
       ...(filter ? { filter: mergeFilterField(merge) } : {}),
       ...(sort ? { sort: mergeSortField(this.#kernels, merge) } : {}),

@@ -140,6 +140,7 @@ function wholeFile(source: Awaited<ReturnType<typeof inspectSource>>, columns: r
     chunkLines: Number.POSITIVE_INFINITY,
     rejectsMax: Number.POSITIVE_INFINITY,
     spareBlocks: [],
+    room: null,
     shared: {
       stop: new Int32Array(new SharedArrayBuffer(4)),
       progress: new BigInt64Array(new SharedArrayBuffer(8 * PROGRESS_COUNTERS)),

@@ -1,15 +1,19 @@
 /**
  * Runs rows through accumulators and merges, and computes what must come out with plain maps and sets.
  */
+import { tmpdir } from 'node:os';
+import { expect } from 'vitest';
 import { openBitmapSegment } from '../../src/index/bitmap-segment.ts';
 import { FilterSegment } from '../../src/index/filter-segment.ts';
 import type { SegmentBytes } from '../../src/index/segment.ts';
 import { SortSegment } from '../../src/index/sort-segment.ts';
+import { SpillFile, type SpillSpace, spill } from '../../src/index/spill-file.ts';
 import { loadKernels } from '../../src/kernels/kernels.ts';
 import { ChunkAccumulator } from '../../src/load/accumulator.ts';
 import { type AccumulatorField, type ChunkMessage, NO_FIELD } from '../../src/load/accumulator-message.ts';
 import { mergeAlive, mergeFilterField, mergeSortField, resolveRuns } from '../../src/load/merge.ts';
 import { narrowedTo } from '../../src/load/merge-parts.ts';
+import { isInMemory } from '../../src/load/message-blocks.ts';
 import { buildInUsedMemorySync } from '../index/used-memory.ts';
 
 /** One value per field, null for none. */
@@ -94,13 +98,46 @@ export function accumulateChunks(
 }
 
 /**
- * Merges tables, in order, over an optional previous build. Translations are those of every table and field.
+ * Merges tables, in order, over an optional previous build: from memory, and again with every block in the spill file,
+ * which has to make no difference. Translations are those of every table and field.
  */
 export function build(
   fields: readonly AccumulatorField[],
   tables: readonly (readonly ChunkMessage[])[],
   previous: Built | null = null,
   translations: readonly Uint32Array[] | null = null,
+): Built {
+  const built = buildFrom(fields, tables, previous, translations, null);
+  const spillFile = SpillFile.open(tmpdir(), 0);
+  try {
+    const { space } = spillFile;
+    const spilledTables = tables.map((messages) => messages.map((message) => spilled(message, space)));
+    expectSame(buildFrom(fields, spilledTables, previous, translations, space), built);
+  } finally {
+    spillFile.close();
+  }
+  return built;
+}
+
+/** The message with all of its blocks in the spill file. */
+export function spilled(message: ChunkMessage, space: SpillSpace): ChunkMessage {
+  const blocks = message.blocks.filter(isInMemory).map((block) => spill(space, new Uint8Array(block)));
+  return { ...message, blocks };
+}
+
+function expectSame(actual: Built, expected: Built): void {
+  const segmentsOf = ({ filters, sorts, alive }: Built) => [...filters.values(), ...sorts.values(), alive];
+  const pairs = segmentsOf(actual).map((segment, index) => [segment, segmentsOf(expected)[index]]);
+  expect(pairs.filter(([left, right]) => Buffer.compare(left, right) !== 0)).toHaveLength(0);
+  expect(actual.duplicateRows).toBe(expected.duplicateRows);
+}
+
+function buildFrom(
+  fields: readonly AccumulatorField[],
+  tables: readonly (readonly ChunkMessage[])[],
+  previous: Built | null,
+  translations: readonly Uint32Array[] | null,
+  space: SpillSpace | null,
 ): Built {
   const resolutions = tables.map((messages) => resolveRuns(messages));
   const sourcesOf = (field: number) =>
@@ -112,7 +149,7 @@ export function build(
   const filters = new Map<string, SegmentBytes>();
   const sorts = new Map<string, SegmentBytes>();
   for (const [index, { name, many, filter, sort }] of fields.entries()) {
-    const merge = { field: name, many, sources: sourcesOf(index) };
+    const merge = { field: name, many, sources: sourcesOf(index), space };
     if (filter) {
       const merged = { ...merge, previous: previous?.filters.get(name) ?? null };
       filters.set(

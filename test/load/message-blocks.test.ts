@@ -1,10 +1,17 @@
 /** Chunk messages in blocks that go round: what does not fit is cut into parts, and old contents never show. */
+import { tmpdir } from 'node:os';
 import { expect, test } from 'vitest';
+import { SpillFile } from '../../src/index/spill-file.ts';
 import { loadKernels } from '../../src/kernels/kernels.ts';
 import { ChunkAccumulator } from '../../src/load/accumulator.ts';
 import { type ChunkMessage, KIND_PAIRS, NO_FIELD } from '../../src/load/accumulator-message.ts';
 import { narrowedTo, pairsOf, partsOf } from '../../src/load/merge-parts.ts';
-import { MESSAGE_BLOCK_BYTES, SpareBlocks } from '../../src/load/message-blocks.ts';
+import {
+  type BlockRoom,
+  isInMemory,
+  MESSAGE_BLOCK_BYTES,
+  SpareBlocks,
+} from '../../src/load/message-blocks.ts';
 
 const FIELD = { name: 'tags', filter: true, sort: false, many: true };
 const ROWS = 600_000;
@@ -13,10 +20,15 @@ const SMALL_KEYS = 5_000;
 /** Every second row has key 3, whose slots alone fill more than a block; the others spread over small keys. */
 const keyOfRow = (row: number): number => (row % 2 === 0 ? 3 : 10 + (row % SMALL_KEYS));
 
-function messageWith(spareBlocks: SharedArrayBuffer[]): ChunkMessage {
+function messageWith(spareBlocks: SharedArrayBuffer[], room: BlockRoom | null = null): ChunkMessage {
   const kernels = loadKernels();
   const { memory } = kernels;
-  const accumulator = new ChunkAccumulator(kernels, { fields: [FIELD], singleValued: false, spareBlocks });
+  const accumulator = new ChunkAccumulator(kernels, {
+    fields: [FIELD],
+    singleValued: false,
+    spareBlocks,
+    room,
+  });
   const [slots, keys] = [memory.allocate(ROWS * 4), memory.allocate(ROWS * 4)];
   for (let row = 0; row < ROWS; row++) {
     memory.u32[slots / 4 + row] = row * 3;
@@ -109,4 +121,19 @@ test('spare blocks are handed out once each, and only whole ones come back', () 
   expect(taken).toHaveLength(2);
   expect(new Set(taken)).toEqual(new Set(blocks));
   expect(spare.take(1)).toEqual([]);
+});
+
+test('what there is no room for is spilled, in the memory of as many blocks as there may be, and nothing is lost', () => {
+  const spillFile = SpillFile.open(tmpdir(), 0);
+  try {
+    const blockCount = new Int32Array(new SharedArrayBuffer(4));
+    const message = messageWith([], { space: spillFile.space, blocksMax: 2, blockCount });
+    const kept = message.blocks.filter(isInMemory);
+    expect(kept).toHaveLength(2);
+    expect(blockCount[0]).toBe(2);
+    expect(message.blocks.length).toBeGreaterThan(4);
+    expect(slotsByKey(message)).toEqual(expectedSlotsByKey());
+  } finally {
+    spillFile.close();
+  }
 });

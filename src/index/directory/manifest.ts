@@ -36,7 +36,8 @@ export type ManifestReading =
 
 const MANIFEST_PATTERN = /^manifest-([0-9]{1,15})\.json$/;
 const SEGMENT_PATTERN = /^segment-[0-9]{1,15}-[0-9]{1,9}\.bin$/;
-export const TEMPORARY_PATTERN = /^(manifest-[0-9]+\.json|segment-[0-9]+-[0-9]+\.bin|bitloom\.json)\.tmp$/;
+export const TEMPORARY_PATTERN =
+  /^(manifest-[0-9]+\.json|segment-[0-9]+-[0-9]+\.bin|bitloom\.json|bitloom-spill-[0-9a-f-]+)\.tmp$/;
 
 export function manifestFile(version: number): string {
   return `manifest-${version}.json`;

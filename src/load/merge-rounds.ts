@@ -1,0 +1,253 @@
+/**
+ * Goes through many directories in rounds of ascending keys. Of those that were spilled only a window is in memory at a
+ * time, and a round has the entries up to the first key that some window does not reach. What is in memory anyway is one
+ * round.
+ */
+import { RoaringBitmap32 } from '../index/roaring.ts';
+import { unionOfSlots } from '../index/slot-union.ts';
+import { type SpillSpace, spill } from '../index/spill-file.ts';
+import { SMALL_VALUE_SLOTS_MAX } from '../limits.ts';
+import { type BitmapList, Directory, type Loss } from './merge-directories.ts';
+import { orderByKey } from './merge-entries.ts';
+import { firstAbove } from './merge-lists.ts';
+import { type MessagePart, type PairsView, readWords, type SpilledPart, wordsOf } from './merge-parts.ts';
+
+/** Words of a window at least: what is worth a read. */
+const WINDOW_WORDS_MIN = 2048;
+
+const UNLIMITED = Number.POSITIVE_INFINITY;
+
+/** A directory that is taken from its smallest key to its largest. */
+export interface Cursor {
+  readonly keyCount: number;
+  /** Slots of the keys that are kept as lists in a segment, as far as that is known. */
+  countSmallSlots(): number;
+  /** All slots, whatever has been taken and without regard to the loss. */
+  union(): RoaringBitmap32;
+  /** Slots that the entries do not get to keep. */
+  loss: Loss | null;
+  /** Reads on, where little is left of a window. To be called between rounds. */
+  advance(): void;
+  /** Every entry with a key up to here can be taken. */
+  readonly keyMax: number;
+  /** The entries that are left with a key up to `keyMax`; null: none. Valid until `advance`. */
+  take(keyMax: number): Directory | null;
+}
+
+/** The directories of each round, in the order of the cursors. */
+export function* roundsOf(cursors: readonly Cursor[]): Generator<Directory[]> {
+  let keyMax: number;
+  do {
+    for (const cursor of cursors) cursor.advance();
+    keyMax = cursors.reduce((least, cursor) => Math.min(least, cursor.keyMax), UNLIMITED);
+    const directories: Directory[] = [];
+    for (const cursor of cursors) {
+      const directory = cursor.take(keyMax);
+      if (directory !== null) directories.push(directory);
+    }
+    yield directories;
+  } while (keyMax !== UNLIMITED);
+}
+
+/** Lists in memory. */
+export class ListsCursor implements Cursor {
+  readonly lists: PairsView;
+  loss: Loss | null;
+  readonly keyMax = UNLIMITED;
+  #at = 0;
+
+  constructor(lists: PairsView, loss: Loss | null) {
+    this.lists = lists;
+    this.loss = loss;
+  }
+
+  get keyCount(): number {
+    return this.lists.keys.length;
+  }
+
+  /** Of a long list that loses most of its slots to another layer they are not counted. */
+  countSmallSlots(): number {
+    const { starts } = this.lists;
+    let slots = 0;
+    for (let i = 1; i < starts.length; i++) {
+      const count = starts[i] - starts[i - 1];
+      if (count <= SMALL_VALUE_SLOTS_MAX) slots += count;
+    }
+    return slots;
+  }
+
+  union(): RoaringBitmap32 {
+    return unionOfSlots(this.lists.slots);
+  }
+
+  advance(): void {}
+
+  take(keyMax: number): Directory | null {
+    const { keys, starts, slots } = this.lists;
+    const from = this.#at;
+    const to = keyMax === UNLIMITED ? keys.length : firstAbove(keys, from, keys.length, keyMax);
+    if (to === from) return null;
+    this.#at = to;
+    return Directory.ofLists(keys.subarray(from, to), starts.subarray(from, to + 1), slots, this.loss);
+  }
+}
+
+/** Bitmaps, which are not many, each made or read when its turn comes. */
+export class BitmapsCursor implements Cursor {
+  readonly bitmaps: BitmapList;
+  loss: Loss | null;
+  readonly keyMax = UNLIMITED;
+  readonly #keys: Uint32Array;
+  /** Positions of the bitmaps in the order of their keys; null: they ascend. */
+  readonly #order: Uint32Array | null;
+  #at = 0;
+
+  constructor(keys: Uint32Array, bitmaps: BitmapList, loss: Loss | null) {
+    this.bitmaps = bitmaps;
+    this.loss = loss;
+    const order = orderByKey(keys)?.subarray(0, keys.length) ?? null;
+    this.#order = order;
+    this.#keys = order === null ? keys : order.map((position) => keys[position]);
+  }
+
+  get keyCount(): number {
+    return this.#keys.length;
+  }
+
+  countSmallSlots(): number {
+    return 0;
+  }
+
+  union(): RoaringBitmap32 {
+    const union = new RoaringBitmap32();
+    for (let position = 0; position < this.#keys.length; position++)
+      union.orInPlace(this.bitmaps.at(position));
+    return union;
+  }
+
+  advance(): void {}
+
+  take(keyMax: number): Directory | null {
+    const from = this.#at;
+    const to = firstAbove(this.#keys, from, this.#keys.length, keyMax);
+    if (to === from) return null;
+    this.#at = to;
+    const order = this.#order;
+    const at = (position: number) =>
+      this.bitmaps.at(order === null ? from + position : order[from + position]);
+    return Directory.ofBitmaps(this.#keys.subarray(from, to), { at }, this.loss);
+  }
+}
+
+/** Lists in the spill file, of which a window is in memory. Their keys ascend. */
+export class SpilledListsCursor implements Cursor {
+  readonly part: SpilledPart;
+  loss: Loss | null;
+  keyMax = 0;
+  readonly #buffer: Uint32Array<ArrayBuffer>;
+  /** Entries [windowStart, windowStart + keys.length) of the part, the first of which is at slots[0]. */
+  #window: PairsView = { keys: NO_WORDS, starts: NO_WORDS, slots: NO_WORDS };
+  #windowStart = 0;
+  /** Entries of the window that have been taken. */
+  #taken = 0;
+
+  constructor(part: SpilledPart, windowWords: number, loss: Loss | null) {
+    this.part = part;
+    this.loss = loss;
+    this.#buffer = new Uint32Array(Math.min(windowWords, 2 * Math.max(2 * part.keys + 2, part.size)));
+  }
+
+  get keyCount(): number {
+    return this.part.keys;
+  }
+
+  countSmallSlots(): number {
+    return 0;
+  }
+
+  union(): RoaringBitmap32 {
+    return unionOfSlots(wordsOf(this.part, 2 * this.part.keys + 1, this.part.size));
+  }
+
+  advance(): void {
+    const { length } = this.#window.keys;
+    if (this.keyMax === UNLIMITED || this.#taken < length / 2) return;
+    this.#windowStart += this.#taken;
+    this.#taken = 0;
+    this.#read();
+    const isLast = this.#windowStart + this.#window.keys.length === this.part.keys;
+    this.keyMax = isLast ? UNLIMITED : this.#window.keys[this.#window.keys.length - 1];
+  }
+
+  take(keyMax: number): Directory | null {
+    const { keys, starts, slots } = this.#window;
+    const from = this.#taken;
+    const to = firstAbove(keys, from, keys.length, keyMax);
+    if (to === from) return null;
+    this.#taken = to;
+    return Directory.ofLists(keys.subarray(from, to), starts.subarray(from, to + 1), slots, this.loss);
+  }
+
+  /** At least one entry, else as many as the window has room for with their slots. */
+  #read(): void {
+    const { part } = this;
+    const buffer = this.#buffer;
+    const first = this.#windowStart;
+    const startsRead = buffer.subarray(0, Math.min(part.keys - first, (buffer.length >>> 2) - 1) + 1);
+    readWords(part, part.keys + first, startsRead);
+    const firstSlot = startsRead[0];
+    const slotsMax = buffer.length >>> 1;
+    const keyCount = Math.max(1, firstAbove(startsRead, 1, startsRead.length, firstSlot + slotsMax) - 1);
+    const starts = startsRead.subarray(0, keyCount + 1);
+    const slotCount = starts[keyCount] - firstSlot;
+    for (let i = 0; i <= keyCount; i++) starts[i] -= firstSlot;
+    const keys = buffer.subarray(keyCount + 1, 2 * keyCount + 1);
+    const slots =
+      slotCount <= slotsMax ? buffer.subarray(slotsMax, slotsMax + slotCount) : new Uint32Array(slotCount);
+    readWords(part, first, keys);
+    readWords(part, 2 * part.keys + 1 + firstSlot, slots);
+    this.#window = { keys, starts, slots };
+  }
+}
+
+const NO_WORDS = new Uint32Array(0);
+
+/** Words that the window of each of so many spilled directories has. */
+export function windowWordsFor(windowBytes: number, spilledCount: number): number {
+  return Math.max(WINDOW_WORDS_MIN, Math.floor(windowBytes / 4 / spilledCount));
+}
+
+/** The lists of a part, whose keys are given, in ascending order of these: the part itself if that is how they are. */
+export function inKeyOrder(lists: PairsView): PairsView {
+  const order = orderByKey(lists.keys);
+  if (order === null) return lists;
+  const keyCount = lists.keys.length;
+  const sorted = {
+    keys: new Uint32Array(keyCount),
+    starts: new Uint32Array(keyCount + 1),
+    slots: new Uint32Array(lists.slots.length),
+  };
+  let end = 0;
+  for (let i = 0; i < keyCount; i++) {
+    const entry = order[i];
+    const slots = lists.slots.subarray(lists.starts[entry], lists.starts[entry + 1]);
+    sorted.keys[i] = lists.keys[entry];
+    sorted.slots.set(slots, end);
+    end += slots.length;
+    sorted.starts[i + 1] = end;
+  }
+  return sorted;
+}
+
+/** Writes lists as a part of their own. */
+export function spillLists(
+  space: SpillSpace,
+  part: MessagePart,
+  { keys, starts, slots }: PairsView,
+): SpilledPart {
+  const words = new Uint32Array(keys.length + starts.length + slots.length);
+  words.set(keys, 0);
+  words.set(starts, keys.length);
+  words.set(slots, keys.length + starts.length);
+  return { ...part, block: spill(space, new Uint8Array(words.buffer)), offset: 0 };
+}

@@ -1,0 +1,117 @@
+/** Directories that are merged round by round: every entry comes once, in the round of its key, whatever is in memory. */
+import { tmpdir } from 'node:os';
+import fc from 'fast-check';
+import { afterAll, expect, test } from 'vitest';
+import { SpillFile } from '../../src/index/spill-file.ts';
+import { KIND_PAIRS } from '../../src/load/accumulator-message.ts';
+import type { Directory } from '../../src/load/merge-directories.ts';
+import { type MessagePart, type PairsView, pairsOf } from '../../src/load/merge-parts.ts';
+import {
+  type Cursor,
+  inKeyOrder,
+  ListsCursor,
+  roundsOf,
+  SpilledListsCursor,
+  spillLists,
+} from '../../src/load/merge-rounds.ts';
+
+const spillFile = SpillFile.open(tmpdir(), 0);
+afterAll(() => spillFile.close());
+
+/** Key → slots. */
+type Lists = readonly (readonly [number, readonly number[]])[];
+
+const lists: fc.Arbitrary<Lists> = fc
+  .dictionary(
+    fc.integer({ min: 0, max: 400 }).map(String),
+    fc.oneof(
+      { arbitrary: fc.array(fc.nat(1_000_000), { minLength: 1, maxLength: 4 }), weight: 9 },
+      fc.array(fc.nat(1_000_000), { minLength: 40, maxLength: 90 }),
+    ),
+    { minKeys: 1, maxKeys: 120 },
+  )
+  .map((dictionary) => Object.entries(dictionary).map(([key, slots]) => [Number(key), slots] as const));
+
+function viewOf(entries: Lists): PairsView {
+  const starts = [0];
+  for (const [, slots] of entries) starts.push(starts[starts.length - 1] + slots.length);
+  return {
+    keys: Uint32Array.from(entries, ([key]) => key),
+    starts: Uint32Array.from(starts),
+    slots: Uint32Array.from(entries.flatMap(([, slots]) => slots)),
+  };
+}
+
+const PART: MessagePart = {
+  run: 0,
+  kind: KIND_PAIRS,
+  block: new SharedArrayBuffer(0),
+  offset: 0,
+  keys: 0,
+  size: 0,
+};
+
+function spilledPart(view: PairsView) {
+  const part = { ...PART, keys: view.keys.length, size: view.slots.length };
+  return spillLists(spillFile.space, part, view);
+}
+
+function entriesOf({ keys, starts, slots }: Directory): Lists {
+  return Array.from(keys, (key, i) => [key, [...slots.subarray(starts[i], starts[i + 1])]]);
+}
+
+test('rounds have every entry once and in ascending order, with windows of any size', () => {
+  fc.assert(
+    fc.property(
+      fc.array(fc.tuple(lists, fc.boolean()), { minLength: 1, maxLength: 6 }),
+      fc.integer({ min: 16, max: 256 }),
+      (directories, windowWords) => {
+        const cursors = directories.map(([entries, isSpilled]): Cursor => {
+          const view = viewOf(entries);
+          if (!isSpilled) return new ListsCursor(view, null);
+          return new SpilledListsCursor(spilledPart(view), windowWords, null);
+        });
+        const found: [number, readonly number[]][] = [];
+        let keyBefore = -1;
+        for (const round of roundsOf(cursors)) {
+          const entries = round.flatMap(entriesOf);
+          const keys = entries.map(([key]) => key);
+          if (keys.length > 0) {
+            expect(Math.min(...keys)).toBeGreaterThan(keyBefore);
+            keyBefore = Math.max(...keys);
+          }
+          found.push(...entries.map(([key, slots]): [number, readonly number[]] => [key, slots]));
+        }
+        const byKey = ([left]: readonly [number, unknown], [right]: readonly [number, unknown]) =>
+          left - right;
+        expect(found.toSorted(byKey)).toEqual(directories.flatMap(([entries]) => entries).toSorted(byKey));
+      },
+    ),
+    { numRuns: 300 },
+  );
+});
+
+test('of spilled directories only a window is taken at a time', () => {
+  const entries: Lists = Array.from({ length: 1000 }, (_, key) => [key, [key, key + 1]]);
+  const cursors = [0, 1].map(() => new SpilledListsCursor(spilledPart(viewOf(entries)), 128, null));
+  const sizes = Array.from(roundsOf(cursors), (round) =>
+    round.reduce((sum, { keys }) => sum + keys.length, 0),
+  );
+  expect(sizes.length).toBeGreaterThan(20);
+  expect(Math.max(...sizes)).toBeLessThanOrEqual(128);
+  expect(sizes.reduce((sum, size) => sum + size, 0)).toBe(2000);
+});
+
+test('lists whose keys were translated are put in order and read back from the file as they were put', () => {
+  fc.assert(
+    fc.property(lists, fc.array(fc.nat(10_000), { minLength: 401, maxLength: 401 }), (entries, order) => {
+      const ranks = order.map((_, i) => i).sort((a, b) => order[a] - order[b]);
+      const view = viewOf(entries);
+      const translated = { ...view, keys: view.keys.map((key) => ranks[key]) };
+      const expected = entries.map(([key, slots]) => [ranks[key], slots] as const);
+      const { keys, starts, slots } = pairsOf(spilledPart(inKeyOrder(translated)));
+      const found = Array.from(keys, (key, i) => [key, [...slots.subarray(starts[i], starts[i + 1])]]);
+      expect(found).toEqual(expected.toSorted(([left], [right]) => left - right));
+    }),
+  );
+});
