@@ -71,7 +71,7 @@ export interface PageKernels {
   radixSortPairs(pairs: Pointer, scratch: Pointer, count: number, histogram: Pointer, shift: number): Pointer;
   /**
    * Of sorted pairs: distinct keys, first slot of each, distinct slots. Returns the number of keys; starts
-   * has one more entry. The slots may overwrite the pairs.
+   * has one more entry. The slots may overwrite the pairs, from their first or second word on.
    */
   groupPairs(pairs: Pointer, count: number, keys: Pointer, starts: Pointer, slots: Pointer): number;
   /** Of sorted (slot, row) pairs: each slot with its last row. Returns their number. */

@@ -62,9 +62,7 @@ export function radixSortPairs(pairs: usize, scratch: usize, count: u32, histogr
   if (count < 2) return pairs;
   const end = pairs + ((count as usize) << 3);
   const half = (shift >> 3) as usize;
-  const first = load<u32>(pairs + half);
-  let differing: u32 = 0;
-  for (let at = pairs + half; at < end; at += 8) differing |= load<u32>(at) ^ first;
+  const differing = differingBits(pairs, end, shift);
   if (differing == 0) return pairs;
   const lowest: u32 = ctz(differing);
   const width: u32 = 32 - clz(differing) - lowest;
@@ -118,6 +116,22 @@ export function radixSortPairs(pairs: usize, scratch: usize, count: u32, histogr
   return source;
 }
 
+// The bits of the 32 from bit `shift` on in which some pairs differ from others.
+function differingBits(pairs: usize, end: usize, shift: u32): u32 {
+  const first = load<u64>(pairs);
+  const firsts = i64x2.splat(first);
+  let differing = i64x2.splat(0);
+  let at = pairs;
+  for (; at + 64 <= end; at += 64) {
+    const a = v128.or(v128.xor(v128.load(at), firsts), v128.xor(v128.load(at, 16), firsts));
+    const b = v128.or(v128.xor(v128.load(at, 32), firsts), v128.xor(v128.load(at, 48), firsts));
+    differing = v128.or(differing, v128.or(a, b));
+  }
+  let bits = i64x2.extract_lane(differing, 0) | i64x2.extract_lane(differing, 1);
+  for (; at < end; at += 8) bits |= load<u64>(at) ^ first;
+  return ((bits as u64) >> (shift as u64)) as u32;
+}
+
 @inline
 function increment(histogram: usize, digit: u32): void {
   const at = histogram + (digit << 2);
@@ -125,8 +139,8 @@ function increment(histogram: usize, digit: u32): void {
 }
 
 // Sorted pairs to a directory: distinct keys, for each the index of its first slot, and the slots with equal
-// pairs dropped. The slots may overwrite the pairs. Returns the number of keys; starts[that number] is the
-// number of slots.
+// pairs dropped. The slots may overwrite the pairs, from their first or second word on. Returns the number of keys;
+// starts[that number] is the number of slots.
 export function groupPairs(pairs: usize, count: u32, keys: usize, starts: usize, slots: usize): u32 {
   store<u32>(starts, 0);
   if (count == 0) return 0;
