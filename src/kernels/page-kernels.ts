@@ -1,6 +1,6 @@
 /**
  * Signatures of the kernels that turn columns of keys into bitsets, containers, pages and sorted pairs
- * (workers/kernels: bits, container, sort, gather, transpose). Pointers are byte addresses in the memory of
+ * (workers/kernels: bits, container, sort, count, gather, transpose). Pointers are byte addresses in the memory of
  * the instance. `nulls` is u8 per row (1 = no value), or 0 when no row is null; rows are [from, to). Boolean
  * results are 0 or 1.
  */
@@ -74,6 +74,21 @@ export interface PageKernels {
    * has one more entry. The slots may overwrite the pairs, from their first or second word on.
    */
   groupPairs(pairs: Pointer, count: number, keys: Pointer, starts: Pointer, slots: Pointer): number;
+  /** Smallest and largest key of at least one pair, two u32 at `bounds`. */
+  pairKeyBounds(pairs: Pointer, count: number, bounds: Pointer): void;
+  /**
+   * As sorting and `groupPairs`, of at least one pair, their slots strictly ascending. `keyRange` keys from `keyMin`
+   * on, the last of which is there, with a u32 of `counters` for each. The keys overwrite the pairs, and the starts
+   * stand `count` words further. Returns the number of keys.
+   */
+  countPairs(
+    pairs: Pointer,
+    count: number,
+    keyMin: number,
+    keyRange: number,
+    counters: Pointer,
+    slots: Pointer,
+  ): number;
   /** Of sorted (slot, row) pairs: each slot with its last row. Returns their number. */
   lastRows(pairs: Pointer, count: number, slots: Pointer, rows: Pointer): number;
 

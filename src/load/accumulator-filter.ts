@@ -50,7 +50,7 @@ export class FilterAccumulator {
     const { memory } = kernels;
     this.#kernels = kernels;
     this.#field = field;
-    this.#pairs = new PairBuffer(kernels, scratch, field);
+    this.#pairs = new PairBuffer(kernels, scratch, field, !many);
     this.#containers = new ContainerStore(kernels);
     this.#presentBits = new PageBits(kernels, touched);
     this.#present = new ContainerStore(kernels);

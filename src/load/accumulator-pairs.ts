@@ -1,5 +1,5 @@
 /**
- * (key, slot) pairs of one filter field: buffered in kernel memory, then sorted by key, grouped and handed
+ * (key, slot) pairs of one filter field: buffered in kernel memory, then counted or sorted by key, grouped and handed
  * over as one part. A key costs two words and no object, so millions of keys with a handful of slots each are
  * no worse than a few large ones.
  */
@@ -8,30 +8,47 @@ import type { Kernels } from '../kernels/kernels.ts';
 import { HISTOGRAM_BYTES, PAIR_BYTES } from '../kernels/page-kernels.ts';
 import type { MessageWriter } from './accumulator-output.ts';
 
-/** Sorting memory that the pair buffers of one accumulator share. */
+/** Keys, from the smallest to the largest, up to which there is a counter for each: 1 MiB of them stay in the cache. */
+const COUNTED_KEYS_MAX = 1 << 18;
+
+/** Memory for grouping that the pair buffers of one accumulator share. */
 export class PairScratch {
   readonly capacity: number;
   readonly pairs: Pointer;
   readonly histogram: Pointer;
+  readonly counters: Pointer;
 
   constructor(kernels: Kernels, capacity: number) {
     this.capacity = capacity;
     this.pairs = kernels.memory.allocate((capacity + 1) * PAIR_BYTES);
     this.histogram = kernels.memory.allocate(HISTOGRAM_BYTES);
+    this.counters = kernels.memory.allocate(COUNTED_KEYS_MAX * 4);
   }
+}
+
+/** Keys with their slots, see `KIND_PAIRS`; all addresses are in words. */
+interface PairDirectory {
+  readonly keys: number;
+  readonly keyCount: number;
+  readonly starts: number;
+  /** Odd, for `#writeDirectory`. */
+  readonly slots: number;
 }
 
 export class PairBuffer {
   readonly #kernels: Kernels;
   readonly #scratch: PairScratch;
   readonly #field: number;
+  readonly #isAscending: boolean;
   readonly #pairs: Pointer;
   #end: Pointer;
 
-  constructor(kernels: Kernels, scratch: PairScratch, field: number) {
+  /** `isAscending`: the slots of a run are added in strictly ascending order. */
+  constructor(kernels: Kernels, scratch: PairScratch, field: number, isAscending: boolean) {
     this.#kernels = kernels;
     this.#scratch = scratch;
     this.#field = field;
+    this.#isAscending = isAscending;
     // packPairs writes one pair beyond the last.
     this.#pairs = kernels.memory.allocate((scratch.capacity + 1) * PAIR_BYTES);
     this.#end = this.#pairs;
@@ -61,32 +78,49 @@ export class PairBuffer {
     const count = (this.#end - this.#pairs) / PAIR_BYTES;
     if (count === 0) return;
     this.#end = this.#pairs;
-    // The directory goes into whichever buffer is free, the slots over the sorted pairs.
-    const sorted = this.#sorted(count);
+    this.#writeDirectory(writer, run, this.#directory(count));
+  }
+
+  #directory(count: number): PairDirectory {
+    if (this.#kernels.arePairsAscending(this.#pairs, count) === 1) return this.#grouped(this.#pairs, count);
+    return this.#counted(count) ?? this.#grouped(this.#sorted(count), count);
+  }
+
+  /** Null where slots may be out of order or repeated, or keys lie far apart. */
+  #counted(count: number): PairDirectory | null {
+    if (!this.#isAscending) return null;
+    const { memory, pairKeyBounds, countPairs } = this.#kernels;
+    const { pairs: scratch, histogram: bounds, counters } = this.#scratch;
+    const pairs = this.#pairs;
+    pairKeyBounds(pairs, count, bounds);
+    const keyMin = memory.u32[bounds / 4];
+    const keyRange = memory.u32[bounds / 4 + 1] - keyMin + 1;
+    // Counters without a pair cost as much as pairs.
+    if (keyRange > Math.min(count, COUNTED_KEYS_MAX)) return null;
+    const slots = scratch + 4;
+    const keyCount = countPairs(pairs, count, keyMin, keyRange, counters, slots);
+    return { keys: pairs / 4, keyCount, starts: pairs / 4 + count, slots: slots / 4 };
+  }
+
+  /** Of sorted pairs, in whichever buffer is free, the slots over them from their second word on. */
+  #grouped(sorted: Pointer, count: number): PairDirectory {
     const keys = sorted === this.#pairs ? this.#scratch.pairs : this.#pairs;
     const starts = keys + count * 4;
-    // From their second word on, for #writeDirectory.
     const slots = sorted + 4;
     const keyCount = this.#kernels.groupPairs(sorted, count, keys, starts, slots);
-    this.#writeDirectory(writer, run, keys / 4, keyCount, starts / 4, slots / 4);
+    return { keys: keys / 4, keyCount, starts: starts / 4, slots: slots / 4 };
   }
 
   /**
    * Hands a directory over in parts that fit the writer's blocks: stretches of keys, and of the slots of a key that
-   * fills a block alone. All addresses are in words.
+   * fills a block alone.
    *
    * `slots` is odd, as is the word of a part from which its slots stand, and parts take an even number of slots where they
    * can: what is copied to shared memory goes byte by byte, at a seventh of the speed, unless source and target are in
    * step in their words of 64 bits.
    */
-  #writeDirectory(
-    writer: MessageWriter,
-    run: number,
-    keys: number,
-    keyCount: number,
-    starts: number,
-    slots: number,
-  ): void {
+  #writeDirectory(writer: MessageWriter, run: number, directory: PairDirectory): void {
+    const { keys, keyCount, starts, slots } = directory;
     const { u32 } = this.#kernels.memory;
     let key = 0;
     let slot = 0;
@@ -112,7 +146,6 @@ export class PairBuffer {
     const kernels = this.#kernels;
     const { pairs: scratch, histogram } = this.#scratch;
     const pairs = this.#pairs;
-    if (kernels.arePairsAscending(pairs, count) === 1) return pairs;
     let source = pairs;
     if (kernels.areSlotsAscending(pairs, count) === 0) {
       source = kernels.radixSortPairs(pairs, scratch, count, histogram, 0);

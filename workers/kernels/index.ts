@@ -7,6 +7,7 @@ export * from './integers';
 export * from './bits';
 export * from './container';
 export * from './sort';
+export * from './count';
 export * from './gather';
 export * from './transpose';
 export * from './strings';

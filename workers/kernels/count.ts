@@ -1,0 +1,70 @@
+// Pairs (see sort.ts) to a directory by counting: where keys lie close together, a counter for each of them takes half
+// the time of sorting, or less, and the order of the slots is kept.
+
+// The smallest and the largest key of at least one pair, two u32 at `bounds`.
+export function pairKeyBounds(pairs: usize, count: u32, bounds: usize): void {
+  const end = pairs + ((count as usize) << 3);
+  let smallest = v128.load64_splat(pairs);
+  let largest = smallest;
+  let at = pairs;
+  for (; at + 16 <= end; at += 16) {
+    const two = v128.load(at);
+    smallest = i32x4.min_u(smallest, two);
+    largest = i32x4.max_u(largest, two);
+  }
+  if (at < end) {
+    const last = v128.load64_splat(at);
+    smallest = i32x4.min_u(smallest, last);
+    largest = i32x4.max_u(largest, last);
+  }
+  store<u32>(bounds, min<u32>(i32x4.extract_lane(smallest, 1), i32x4.extract_lane(smallest, 3)));
+  store<u32>(bounds, max<u32>(i32x4.extract_lane(largest, 1), i32x4.extract_lane(largest, 3)), 4);
+}
+
+// At least one pair, their slots strictly ascending, to a directory: distinct keys, for each the index of its first slot,
+// and the slots. Keys are those of keyMin on, keyRange of them, the last of which is there; `counters` has a u32 for each.
+// The keys stand over the pairs and their starts `count` words further. Returns the number of keys; the start after the
+// last one is `count`.
+export function countPairs(
+  pairs: usize, count: u32, keyMin: u32, keyRange: u32, counters: usize, slots: usize,
+): u32 {
+  const end = pairs + ((count as usize) << 3);
+  const countersEnd = counters + ((keyRange as usize) << 2);
+  memory.fill(counters, 0, countersEnd - counters);
+  for (let at = pairs; at < end; at += 8) {
+    const counter = counterOf(at, keyMin, counters);
+    store<u32>(counter, load<u32>(counter) + 1);
+  }
+  // Counts become the addresses where the next slot of each key goes,
+  let address = slots as u32;
+  for (let counter = counters; counter < countersEnd; counter += 4) {
+    const size = load<u32>(counter) << 2;
+    store<u32>(counter, address);
+    address += size;
+  }
+  for (let at = pairs; at < end; at += 8) {
+    const counter = counterOf(at, keyMin, counters);
+    const place = load<u32>(counter);
+    store<u32>(place as usize, load<u32>(at));
+    store<u32>(counter, place + 4);
+  }
+  // and are now those where its slots end. Without branches: any key may be missing.
+  const starts = pairs + ((count as usize) << 2);
+  store<u32>(starts, 0);
+  let found: usize = 0;
+  let before = slots as u32;
+  let key = keyMin;
+  for (let counter = counters; counter < countersEnd; counter += 4) {
+    const slotsEnd = load<u32>(counter);
+    store<u32>(pairs + found, key++);
+    store<u32>(starts + found, (slotsEnd - (slots as u32)) >> 2, 4);
+    found += (slotsEnd != before ? 4 : 0) as usize;
+    before = slotsEnd;
+  }
+  return (found >> 2) as u32;
+}
+
+@inline
+function counterOf(pair: usize, keyMin: u32, counters: usize): usize {
+  return counters + (((load<u32>(pair, 4) - keyMin) as usize) << 2);
+}
