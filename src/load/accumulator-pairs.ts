@@ -129,7 +129,9 @@ export class PairBuffer {
       const end = lastKeyFitting(u32, starts, key, keyCount, slot, roomWords);
       // At least one key, as many of its slots as fit.
       const keysTaken = Math.max(1, end - key);
-      const slotEnd = Math.min(u32[starts + key + keysTaken], evenBelow(slot + roomWords - 2 * keysTaken));
+      const slotsEnd = u32[starts + key + keysTaken];
+      const roomEnd = slot + roomWords - 2 * keysTaken - 1;
+      const slotEnd = slotsEnd <= roomEnd ? slotsEnd : roomEnd & ~1;
       const part = writer.addPairs(run, this.#field, keysTaken, slotEnd - slot);
       part.set(u32.subarray(keys + key, keys + key + keysTaken), 0);
       part[keysTaken] = 0;
@@ -175,9 +177,4 @@ function lastKeyFitting(
   }
   while (low < keyCount && low > key + 1 && u32[starts + low] % 2 === 1) low--;
   return low;
-}
-
-/** The largest even number below. */
-function evenBelow(limit: number): number {
-  return (limit - 1) & ~1;
 }

@@ -73,6 +73,28 @@ test('pairs that do not fit a block are cut between keys and within one, and not
   expect(slotsByKey(message)).toEqual(expectedSlotsByKey());
 });
 
+test('no key is cut off its last slot where a directory fills a block to the last word', () => {
+  const keyCount = 45_000;
+  // A key takes two words, its slots one each, and there is one more start than there are keys: an odd number of slots.
+  const rows = MESSAGE_BLOCK_BYTES / 4 - 2 * keyCount - 1;
+  const kernels = loadKernels();
+  const { memory } = kernels;
+  const accumulator = new ChunkAccumulator(kernels, { fields: [FIELD], singleValued: false });
+  const [slots, keys] = [memory.allocate(rows * 4), memory.allocate(rows * 4)];
+  for (let row = 0; row < rows; row++) {
+    memory.u32[slots / 4 + row] = row;
+    memory.u32[keys / 4 + row] = row % keyCount;
+  }
+  accumulator.addBatch(rows, slots, [{ keys, nulls: 0 }]);
+  const parts = partsOf(accumulator.finish(), 0).filter(({ kind }) => kind === KIND_PAIRS);
+  const sizes = parts.flatMap((part) => {
+    const { keys: found, starts } = pairsOf(part);
+    return Array.from(found, (_, key) => starts[key + 1] - starts[key]);
+  });
+  expect(sizes).toHaveLength(keyCount);
+  expect(Math.min(...sizes)).toBe(1);
+});
+
 test('a message in used blocks is the message in fresh ones', () => {
   const used = Array.from({ length: 3 }, () => {
     const block = new SharedArrayBuffer(MESSAGE_BLOCK_BYTES);
