@@ -44,7 +44,7 @@ export interface AccumulatorOptions {
 /** Rows of a page from which clearing and encoding its bitsets is cheaper than sorting pairs. */
 const DENSE_PAGE_ROWS_MIN = 256;
 /** Pairs sorted together: many, so that a key comes in few parts, and no more, as each takes 16 bytes per thread and field. */
-const PAIRS_MAX = 1 << 19;
+const PAIRS_MAX = 1 << 20;
 const PAIRS_MIN = 1 << 16;
 /** Pairs of all fields together, 16 MiB of which only what is used is ever touched. */
 const PAIRS_TOTAL = 1 << 21;
