@@ -59,11 +59,11 @@ export class FilterSegmentBuilder {
   /** Adds slots[from…to), ascending and unique, as the slots of a key above every key added before. */
   addSlots(key: number, slots: Uint32Array, from: number, to: number): void {
     if (to <= from) return;
-    this.#checkKey(key);
     if (to - from <= SMALL_VALUE_SLOTS_MAX) {
       this.#addRun(key, slots, from, to);
       return;
     }
+    this.#checkKey(key);
     this.#writer.reset();
     this.#writer.addSlots(slots, from, to);
     const target = this.#blocks.take(this.#writer.byteLength);
@@ -84,6 +84,23 @@ export class FilterSegmentBuilder {
       if (end < to) this.addSlots(keys[end], slots, starts[end], starts[end + 1]);
       at = end + 1;
     }
+  }
+
+  /**
+   * Where the slots of a small value, SMALL_VALUE_SLOTS_MAX of them at most, may be written: at `length` of the array,
+   * for `addWritten` to make them those of a key, which spares a copy. Otherwise nothing has happened.
+   */
+  roomForSmall(): GrowableWords {
+    this.#runSlots.reserve(SMALL_VALUE_SLOTS_MAX);
+    return this.#runSlots;
+  }
+
+  /** Adds the slots that stand where `roomForSmall` said, at least one, ascending and unique, as those of a key above all. */
+  addWritten(key: number, count: number): void {
+    this.#checkKey(key);
+    this.#runKeys.push(key);
+    this.#runStarts.push(this.#runSlots.total);
+    this.#runSlots.length += count;
   }
 
   /** Adds a bitmap, which stays the caller's, as the slots of a key above every key added before. */
@@ -174,19 +191,14 @@ export class FilterSegmentBuilder {
 
   #addSmallBitmap(key: number, bitmap: RoaringBitmap32): void {
     if (bitmap.isEmpty) return;
-    this.#checkKey(key);
     this.#addRun(key, bitmap.toUint32Array(), 0, bitmap.size);
   }
 
   #addRun(key: number, slots: Uint32Array, from: number, to: number): void {
-    const runSlots = this.#runSlots;
-    runSlots.reserve(to - from);
-    this.#runKeys.push(key);
-    this.#runStarts.push(runSlots.total);
-    const values = runSlots.values;
-    let at = runSlots.length;
-    for (let i = from; i < to; i++) values[at++] = slots[i];
-    runSlots.length = at;
+    const { values, length } = this.roomForSmall();
+    const shift = length - from;
+    for (let i = from; i < to; i++) values[i + shift] = slots[i];
+    this.addWritten(key, to - from);
   }
 
   #addBytes(key: number, cardinality: number, bytes: Uint8Array): void {

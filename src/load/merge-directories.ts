@@ -6,6 +6,7 @@ import type { FilterSegmentBuilder } from '../index/filter-segment-builder.ts';
 import { RoaringBitmap32 } from '../index/roaring.ts';
 import { borrowWords, returnWords } from '../index/scratch-memory.ts';
 import { unionOfSlots } from '../index/slot-union.ts';
+import { SMALL_VALUE_SLOTS_MAX } from '../limits.ts';
 import { orderByKey } from './merge-entries.ts';
 import { firstAbove, mergeAscending, sortUnique, withRoom } from './merge-lists.ts';
 import { SlotSet } from './merge-slot-set.ts';
@@ -112,7 +113,7 @@ export class DirectoryMerge {
       while (to < keys.length && keys[order === null ? to : order[to]] === key) to++;
       if (to - from > 1 || !this.#addSingle(key, first)) {
         this.#addStretch();
-        this.#addUnited(key, order, from, to);
+        if (!this.#addSmallInOrder(key, order, from, to)) this.#addUnited(key, order, from, to);
       }
       from = to;
     }
@@ -148,6 +149,29 @@ export class DirectoryMerge {
     const { keys, starts, slots } = this.#directories[this.#stretchDirectory];
     this.#builder.addDirectory(keys, starts, slots, this.#stretchFrom, this.#stretchTo);
     this.#stretchDirectory = -1;
+  }
+
+  /** Entries order[from … to) one after the other, as in a dump in slot order; false when they are not that simple. */
+  #addSmallInOrder(key: number, order: Uint32Array | null, from: number, to: number): boolean {
+    const { values, length } = this.#builder.roomForSmall();
+    const atMax = length + SMALL_VALUE_SLOTS_MAX;
+    let at = length;
+    let last = -1;
+    for (let i = from; i < to; i++) {
+      const entry = order === null ? i : order[i];
+      const { bitmaps, starts, slots, loss } = this.#directories[this.#directoryOf[entry]];
+      if (bitmaps !== null || loss !== null) return false;
+      const position = this.#positionOf[entry];
+      const start = starts[position];
+      const end = starts[position + 1];
+      if (at + end - start > atMax || slots[start] <= last) return false;
+      const shift = at - start;
+      for (let j = start; j < end; j++) values[j + shift] = slots[j];
+      at = end + shift;
+      last = slots[end - 1];
+    }
+    this.#builder.addWritten(key, at - length);
+    return true;
   }
 
   /** Entries order[from … to) together. */
