@@ -145,7 +145,7 @@ export class ByteBlocks {
     return this.#total;
   }
 
-  /** A piece to write to, contents undefined; valid until the next one is taken or added. */
+  /** A piece to write to, contents undefined; valid until `release`, of blocks that are spilled until the next one. */
   take(byteCount: number): Uint8Array {
     const padded = Math.ceil(byteCount / 8) * 8;
     if (this.#lastUsed + padded > this.#last.length) {

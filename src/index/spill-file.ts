@@ -20,6 +20,7 @@ export interface SpillSpace {
 /** Bytes in the file, to be read by any thread until the file is closed. */
 export interface SpilledBytes {
   readonly fd: number;
+  readonly directory: string;
   readonly offset: number;
   readonly byteLength: number;
 }
@@ -59,12 +60,15 @@ export function spill(space: SpillSpace, bytes: Uint8Array): SpilledBytes {
   } catch (cause) {
     throw spillFailed(directory, 'written', cause);
   }
-  return { fd, offset, byteLength };
+  return { fd, directory, offset, byteLength };
 }
 
-/** Fills `target` with what was spilled, from the byte `from` on. */
+/**
+ * Fills `target` with what was spilled, from the byte `from` on.
+ * @throws BitloomError SPILL_FAILED when the file cannot be read.
+ */
 export function readSpilled(
-  { fd, offset, byteLength }: SpilledBytes,
+  { fd, directory, offset, byteLength }: SpilledBytes,
   from: number,
   target: Uint8Array,
 ): void {
@@ -72,9 +76,17 @@ export function readSpilled(
     throw new RangeError(`bytes ${from} to ${from + target.byteLength} of ${byteLength} spilled`);
   }
   for (let at = 0; at < target.byteLength; ) {
-    const count = readSync(fd, target, at, target.byteLength - at, offset + from + at);
+    const count = readSome(fd, directory, target.subarray(at), offset + from + at);
     if (count === 0) throw new RangeError(`the spill file ends at byte ${offset + from + at}`);
     at += count;
+  }
+}
+
+function readSome(fd: number, directory: string, target: Uint8Array, position: number): number {
+  try {
+    return readSync(fd, target, 0, target.byteLength, position);
+  } catch (cause) {
+    throw spillFailed(directory, 'read', cause);
   }
 }
 

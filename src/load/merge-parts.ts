@@ -141,7 +141,7 @@ export function pageOf(
 export function columnBytesOf({ block, offset }: MessagePart): Uint8Array | SpilledBytes {
   const byteLength = PAGE_SLOTS * 4;
   if (isInMemory(block)) return new Uint8Array(block, offset, byteLength);
-  return { fd: block.fd, offset: block.offset + offset, byteLength };
+  return { ...block, offset: block.offset + offset, byteLength };
 }
 
 /** Memory that one bitmap after the other is read to. */
