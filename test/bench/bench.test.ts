@@ -42,7 +42,7 @@ test('a run measures every part, writes results and chart, and removes its dumps
   expect(inTurn).toEqual(LOAD_CASES.map(({ pool, durable }) => duckdb && pool === 'warm' && !durable));
   expect(report.queries[0].queries.map(({ name }) => name)).toEqual(QUERY_CASES.map(({ name }) => name));
   for (const query of report.queries[0].queries) expect(query.duckdb !== null).toBe(duckdb);
-  expect(report.memory.map(({ rows }) => rows)).toEqual([ROWS, 2 * ROWS]);
+  expect(report.memory.map(({ rows }) => rows)).toEqual([ROWS, 2 * ROWS, 8 * ROWS]);
   expect(report.others).toMatchObject([{ rows: ROWS }, { rows: ROWS }]);
   expect(report.kernels.map(({ unit }) => unit)).toEqual(
     expect.arrayContaining(['bytes', 'rows', 'keys', 'pairs']),
