@@ -7,31 +7,36 @@
  * what came after, `total` counts all.
  */
 import { borrowBuffer, returnBuffer } from './scratch-memory.ts';
-import { Overflow, readSpilled, type SpilledBytes, type SpillSpace, spill } from './spill-file.ts';
-
-/** Bytes from which an array is spilled rather than doubled. */
-const SPILL_BYTES_MIN = 256 * 1024;
+import {
+  Overflow,
+  readSpilled,
+  SPILL_BYTES_MIN,
+  type SpilledBytes,
+  type SpillSpace,
+  spill,
+} from './spill-file.ts';
 
 export class GrowableWords {
   values: Uint32Array<ArrayBuffer>;
   length = 0;
-  readonly #overflow: Overflow | null;
+  readonly #overflow: Overflow;
+  #spilledLength = 0;
 
   constructor(capacity = 1024, space: SpillSpace | null = null) {
-    this.#overflow = space === null ? null : new Overflow(space, SPILL_BYTES_MIN);
-    const first = space === null ? capacity : Math.min(capacity, SPILL_BYTES_MIN / 4);
-    this.values = new Uint32Array(borrowBuffer(first * 4));
+    this.#overflow = new Overflow(space);
+    this.values = new Uint32Array(borrowBuffer(this.#overflow.bytesToHold(capacity * 4)));
   }
 
   /** Elements added, spilled or not. */
   get total(): number {
-    return this.#overflow === null ? this.length : this.#overflow.byteLength / 4 + this.length;
+    return this.#spilledLength + this.length;
   }
 
   /** Makes room for `count` more; the caller writes at `length` and adds to it. */
   reserve(count: number): void {
     if (this.length + count <= this.values.length) return;
-    if (this.#overflow?.take(this.#heldBytes())) {
+    if (this.#overflow.take(this.#heldBytes())) {
+      this.#spilledLength += this.length;
       this.length = 0;
       if (count <= this.values.length) return;
     }
@@ -61,8 +66,7 @@ export class GrowableWords {
 
   /** Everything, to the start of `target`. */
   copyTo(target: Uint8Array): void {
-    this.#overflow?.copyTo(target);
-    target.set(this.#heldBytes(), this.#overflow?.byteLength ?? 0);
+    this.#overflow.copyTo(target, this.#heldBytes());
   }
 
   #heldBytes(): Uint8Array {
@@ -73,22 +77,23 @@ export class GrowableWords {
 export class GrowableShorts {
   values: Uint16Array<ArrayBuffer>;
   length = 0;
-  readonly #overflow: Overflow | null;
+  readonly #overflow: Overflow;
+  #spilledLength = 0;
 
   constructor(capacity = 1024, space: SpillSpace | null = null) {
-    this.#overflow = space === null ? null : new Overflow(space, SPILL_BYTES_MIN);
-    const first = space === null ? capacity : Math.min(capacity, SPILL_BYTES_MIN / 2);
-    this.values = new Uint16Array(borrowBuffer(first * 2));
+    this.#overflow = new Overflow(space);
+    this.values = new Uint16Array(borrowBuffer(this.#overflow.bytesToHold(capacity * 2)));
   }
 
   /** Elements added, spilled or not. */
   get total(): number {
-    return this.#overflow === null ? this.length : this.#overflow.byteLength / 2 + this.length;
+    return this.#spilledLength + this.length;
   }
 
   reserve(count: number): void {
     if (this.length + count <= this.values.length) return;
-    if (this.#overflow?.take(this.#heldBytes())) {
+    if (this.#overflow.take(this.#heldBytes())) {
+      this.#spilledLength += this.length;
       this.length = 0;
       if (count <= this.values.length) return;
     }
@@ -112,8 +117,7 @@ export class GrowableShorts {
 
   /** Everything, to the start of `target`. */
   copyTo(target: Uint8Array): void {
-    this.#overflow?.copyTo(target);
-    target.set(this.#heldBytes(), this.#overflow?.byteLength ?? 0);
+    this.#overflow.copyTo(target, this.#heldBytes());
   }
 
   #heldBytes(): Uint8Array {

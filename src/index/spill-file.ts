@@ -90,33 +90,38 @@ function readSome(fd: number, directory: string, target: Uint8Array, position: n
   }
 }
 
-/** The bytes of an array that grows, as far as they have been spilled, in order. */
-export class Overflow {
-  readonly #space: SpillSpace;
-  readonly #bytesMin: number;
-  readonly #pieces: SpilledBytes[] = [];
-  byteLength = 0;
+/** Bytes from which an array is spilled rather than doubled. */
+export const SPILL_BYTES_MIN = 256 * 1024;
 
-  /** `bytesMin`: what is less than that is not worth a write. */
-  constructor(space: SpillSpace, bytesMin: number) {
+/** The bytes of an array that grows, as far as they have been spilled, in order. Without a space none are. */
+export class Overflow {
+  readonly #space: SpillSpace | null;
+  readonly #pieces: SpilledBytes[] = [];
+
+  constructor(space: SpillSpace | null) {
     this.#space = space;
-    this.#bytesMin = bytesMin;
   }
 
-  /** Takes the bytes, or says that they are too few. */
+  /** Bytes that the array has to hold at first of so many that it will have. */
+  bytesToHold(byteLength: number): number {
+    return this.#space === null ? byteLength : Math.min(byteLength, SPILL_BYTES_MIN);
+  }
+
+  /** Takes the bytes, or says that they have to stay. */
   take(bytes: Uint8Array): boolean {
-    if (bytes.byteLength < this.#bytesMin) return false;
+    if (this.#space === null || bytes.byteLength < SPILL_BYTES_MIN) return false;
     this.#pieces.push(spill(this.#space, bytes));
-    this.byteLength += bytes.byteLength;
     return true;
   }
 
-  copyTo(target: Uint8Array): void {
+  /** Everything, and behind it the bytes that are still with the array. */
+  copyTo(target: Uint8Array, held: Uint8Array): void {
     let offset = 0;
     for (const piece of this.#pieces) {
       readSpilled(piece, 0, target.subarray(offset, offset + piece.byteLength));
       offset += piece.byteLength;
     }
+    target.set(held, offset);
   }
 }
 

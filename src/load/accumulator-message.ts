@@ -6,7 +6,6 @@
  * earlier one. The contents of a run are a set of *parts*, one record each in `parts`; parts of one run and
  * field never hold the same (slot, key) twice, except for `many` fields.
  */
-
 import type { MessageBlock } from './message-blocks.ts';
 
 /** A field as the accumulator sees it. */

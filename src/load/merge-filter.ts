@@ -41,7 +41,8 @@ interface Layer {
 
 /** A filter segment. */
 export function mergeFilterField(merge: FieldMerge): SegmentBytes {
-  const windowWords = windowWordsFor(merge.space?.windowBytes ?? 0, countSpilledLists(merge));
+  const windowWords =
+    merge.space === null ? 0 : windowWordsFor(merge.space.windowBytes, countSpilledLists(merge));
   const layers: Layer[] = merge.sources.map((source) => layerOf(source, merge, windowWords));
   if (merge.previous !== null) layers.unshift(previousLayer(merge.previous));
   // Otherwise the builder finds out, which has not all of it in memory here.

@@ -95,14 +95,17 @@ export function isSpilled(part: MessagePart): part is SpilledPart {
 /** Words [from, from + count) of the part. */
 export function wordsOf({ block, offset }: MessagePart, from: number, count: number): Uint32Array {
   if (isInMemory(block)) return new Uint32Array(block, offset + from * 4, count);
-  const words = new Uint32Array(count);
-  readSpilled(block, offset + from * 4, bytesOf(words));
-  return words;
+  return readWords({ block, offset }, from, new Uint32Array(count));
 }
 
-/** Fills `target` with words of a part that was spilled, from the word `from` on. */
-export function readWords({ block, offset }: SpilledPart, from: number, target: Uint32Array): void {
-  readSpilled(block, offset + from * 4, bytesOf(target));
+/** Fills `target` with words of a part that was spilled, from the word `from` on, and returns it. */
+export function readWords(
+  { block, offset }: Pick<SpilledPart, 'block' | 'offset'>,
+  from: number,
+  target: Uint32Array,
+): Uint32Array {
+  readSpilled(block, offset + from * 4, new Uint8Array(target.buffer, target.byteOffset, target.byteLength));
+  return target;
 }
 
 export function slotsOf(part: MessagePart): Uint32Array {
@@ -132,8 +135,7 @@ export function pageOf(
   part: MessagePart,
   buffer: Uint32Array,
 ): { column: Uint32Array; present: Uint32Array } {
-  if (isSpilled(part)) readWords(part, 0, buffer);
-  const words = isSpilled(part) ? buffer : wordsOf(part, 0, PAGE_WORDS);
+  const words = isSpilled(part) ? readWords(part, 0, buffer) : wordsOf(part, 0, PAGE_WORDS);
   return { column: words.subarray(0, PAGE_SLOTS), present: words.subarray(PAGE_SLOTS) };
 }
 
@@ -159,18 +161,19 @@ export class ReadBuffer {
 export class PartBitmaps {
   readonly keys: Uint32Array;
   readonly #part: MessagePart;
-  readonly #buffer: ReadBuffer;
+  readonly #buffer: ReadBuffer | null;
   /** Of each bitmap, in bytes from the first one. */
   readonly #ends: Uint32Array;
 
-  constructor(part: MessagePart, buffer = new ReadBuffer()) {
+  /** `buffer`: where bitmaps are read to that were spilled; null: each to memory of its own. */
+  constructor(part: MessagePart, buffer: ReadBuffer | null) {
     this.#part = part;
     this.#buffer = buffer;
     this.keys = wordsOf(part, 0, part.keys);
     this.#ends = wordsOf(part, part.keys, part.keys);
   }
 
-  /** A frozen view, valid until the buffer is used again. */
+  /** A frozen view, valid until the buffer, if there is one, is used again. */
   at(position: number): RoaringBitmap32 {
     const start = position === 0 ? 0 : Math.ceil(this.#ends[position - 1] / 8) * 8;
     const byteCount = this.#ends[position] - start;
@@ -179,21 +182,15 @@ export class PartBitmaps {
   }
 
   #read(from: number, count: number): Uint32Array {
-    if (!isSpilled(this.#part)) return wordsOf(this.#part, from, count);
-    const words = this.#buffer.take(count);
-    readWords(this.#part, from, words);
-    return words;
+    if (this.#buffer === null || !isSpilled(this.#part)) return wordsOf(this.#part, from, count);
+    return readWords(this.#part, from, this.#buffer.take(count));
   }
 }
 
 /** Every bitmap of a part, each with memory of its own. */
 export function bitmapsOf(part: MessagePart): RoaringBitmap32[] {
-  const { keys } = new PartBitmaps(part);
-  return Array.from(keys, (_, position) => new PartBitmaps(part).at(position));
-}
-
-function bytesOf({ buffer, byteOffset, byteLength }: Uint32Array): Uint8Array {
-  return new Uint8Array(buffer, byteOffset, byteLength);
+  const bitmaps = new PartBitmaps(part, null);
+  return Array.from(bitmaps.keys, (_, position) => bitmaps.at(position));
 }
 
 /** Folding in place: a union of thousands of bitmaps in a single native call takes ten times as long. */

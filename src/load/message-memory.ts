@@ -80,8 +80,8 @@ export class MessageMemory {
 
   /** Where the merge of these messages puts what is too much for memory; null: they are all in memory. */
   spaceFor(messages: readonly ChunkMessage[]): SpillSpace | null {
-    const isSpilled = messages.some(({ blocks }) => !blocks.every(isInMemory));
-    return isSpilled ? this.#room!.space : null;
+    if (this.#room === null) return null;
+    return messages.every(({ blocks }) => blocks.every(isInMemory)) ? null : this.#room.space;
   }
 
   /**

@@ -14,10 +14,8 @@ export class LoadPool {
   /** Memory of chunk messages that goes from load to load. */
   readonly spareBlocks = new SpareBlocks();
   readonly #piscina: Piscina;
-  /** Tasks under way: how to fail each of them. */
-  readonly #pending = new Set<(cause: unknown) => void>();
-  /** Tasks that a thread may be busy with, even if they have failed for us. */
-  readonly #running = new Set<Promise<unknown>>();
+  /** Tasks that a thread may be busy with, even if they have failed for us: how to fail each of them. */
+  readonly #running = new Map<Promise<void>, (cause: unknown) => void>();
 
   constructor(threads: number, entry: URL = threadEntry('chunk')) {
     this.threads = threads;
@@ -32,7 +30,7 @@ export class LoadPool {
     });
     // A thread that cannot even start belongs to no task: the pool only says so here, and its task would wait for ever.
     this.#piscina.on('error', (cause) => {
-      for (const fail of this.#pending) fail(cause);
+      for (const fail of this.#running.values()) fail(cause);
     });
   }
 
@@ -55,21 +53,17 @@ export class LoadPool {
 
   #runTask<T>(task: PoolTask): Promise<Outcome<T>> {
     return new Promise((resolve, reject) => {
-      this.#pending.add(reject);
       const running: Promise<void> = this.#piscina
         .run(task)
         .then(resolve, reject)
-        .finally(() => {
-          this.#pending.delete(reject);
-          this.#running.delete(running);
-        });
-      this.#running.add(running);
+        .finally(() => this.#running.delete(running));
+      this.#running.set(running, reject);
     });
   }
 
   /** Resolves when no thread works on any of the tasks given so far, which after a failure may be never. */
   async idle(): Promise<void> {
-    await Promise.all(this.#running);
+    await Promise.all(this.#running.keys());
   }
 
   /** Ends every thread. Tasks still running are lost. */
