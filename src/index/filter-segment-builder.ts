@@ -86,23 +86,6 @@ export class FilterSegmentBuilder {
     }
   }
 
-  /**
-   * Where the slots of a small value, SMALL_VALUE_SLOTS_MAX of them at most, may be written: at `length` of the array,
-   * for `addWritten` to make them those of a key, which spares a copy. Otherwise nothing has happened.
-   */
-  roomForSmall(): GrowableWords {
-    this.#runSlots.reserve(SMALL_VALUE_SLOTS_MAX);
-    return this.#runSlots;
-  }
-
-  /** Adds the slots that stand where `roomForSmall` said, at least one, ascending and unique, as those of a key above all. */
-  addWritten(key: number, count: number): void {
-    this.#checkKey(key);
-    this.#runKeys.push(key);
-    this.#runStarts.push(this.#runSlots.total);
-    this.#runSlots.length += count;
-  }
-
   /** Adds a bitmap, which stays the caller's, as the slots of a key above every key added before. */
   addBitmap(key: number, bitmap: RoaringBitmap32): void {
     if (bitmap.size <= SMALL_VALUE_SLOTS_MAX) this.#addSmallBitmap(key, bitmap);
@@ -159,9 +142,7 @@ export class FilterSegmentBuilder {
   }
 
   #checkKey(key: number): void {
-    if (key <= this.#keyLast) {
-      throw new RangeError(`field ${this.#field}: key ${key} after ${this.#keyLast}, keys ascend`);
-    }
+    if (key <= this.#keyLast) throw unordered(this.#field, this.#keyLast, key);
     this.#keyLast = key;
   }
 
@@ -173,19 +154,20 @@ export class FilterSegmentBuilder {
     this.#runKeys.reserve(to - from);
     this.#runStarts.reserve(to - from);
     this.#runSlots.reserve(slotsTo - slotsFrom);
-    const startsShift = this.#runSlots.total - slotsFrom;
-    for (let i = from; i < to; i++) {
-      this.#checkKey(keys[i]);
-      this.#runKeys.push(keys[i]);
-      this.#runStarts.push(starts[i] + startsShift);
-    }
-    const shift = this.#runSlots.length - slotsFrom;
-    const values = this.#runSlots.values;
-    if (slotsTo - slotsFrom >= NATIVE_COPY_SLOTS_MIN) {
-      values.set(slots.subarray(slotsFrom, slotsTo), slotsFrom + shift);
-    } else {
-      for (let i = slotsFrom; i < slotsTo; i++) values[i + shift] = slots[i];
-    }
+    this.#checkKey(keys[from]);
+    copyKeys(keys, from, to, this.#runKeys.values, this.#runKeys.length, this.#field);
+    this.#keyLast = keys[to - 1];
+    copyShifted(
+      starts,
+      from,
+      to,
+      this.#runSlots.total - slotsFrom,
+      this.#runStarts.values,
+      this.#runStarts.length,
+    );
+    copySlots(slots, slotsFrom, slotsTo, this.#runSlots.values, this.#runSlots.length);
+    this.#runKeys.length += to - from;
+    this.#runStarts.length += to - from;
     this.#runSlots.length += slotsTo - slotsFrom;
   }
 
@@ -195,10 +177,12 @@ export class FilterSegmentBuilder {
   }
 
   #addRun(key: number, slots: Uint32Array, from: number, to: number): void {
-    const { values, length } = this.roomForSmall();
-    const shift = length - from;
-    for (let i = from; i < to; i++) values[i + shift] = slots[i];
-    this.addWritten(key, to - from);
+    this.#checkKey(key);
+    this.#runSlots.reserve(to - from);
+    this.#runKeys.push(key);
+    this.#runStarts.push(this.#runSlots.total);
+    copySlots(slots, from, to, this.#runSlots.values, this.#runSlots.length);
+    this.#runSlots.length += to - from;
   }
 
   #addBytes(key: number, cardinality: number, bytes: Uint8Array): void {
@@ -215,4 +199,45 @@ export class FilterSegmentBuilder {
     for (const bytes of this.#bitmapBytes) union.orInPlace(frozenView(bytes));
     return union;
   }
+}
+
+/** Copies ascending keys[from … to) to target[at …]. */
+function copyKeys(
+  keys: Uint32Array,
+  from: number,
+  to: number,
+  target: Uint32Array,
+  at: number,
+  field: string,
+): void {
+  const shift = at - from;
+  let last = keys[from];
+  target[at] = last;
+  for (let i = from + 1; i < to; i++) {
+    const key = keys[i];
+    if (key <= last) throw unordered(field, last, key);
+    target[i + shift] = key;
+    last = key;
+  }
+}
+
+function unordered(field: string, before: number, key: number): RangeError {
+  return new RangeError(`field ${field}: key ${key} after ${before}, keys ascend`);
+}
+
+function copyShifted(
+  starts: Uint32Array,
+  from: number,
+  to: number,
+  added: number,
+  target: Uint32Array,
+  at: number,
+): void {
+  const shift = at - from;
+  for (let i = from; i < to; i++) target[i + shift] = starts[i] + added;
+}
+
+function copySlots(slots: Uint32Array, from: number, to: number, target: Uint32Array, at: number): void {
+  if (to - from >= NATIVE_COPY_SLOTS_MIN) target.set(slots.subarray(from, to), at);
+  else for (let i = from, shift = at - from; i < to; i++) target[i + shift] = slots[i];
 }

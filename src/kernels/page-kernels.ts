@@ -1,6 +1,6 @@
 /**
  * Signatures of the kernels that turn columns of keys into bitsets, containers, pages and sorted pairs
- * (workers/kernels: bits, container, sort, count, gather, transpose). Pointers are byte addresses in the memory of
+ * (workers/kernels: bits, container, sort, count, unite, gather, transpose). Pointers are byte addresses in the memory of
  * the instance. `nulls` is u8 per row (1 = no value), or 0 when no row is null; rows are [from, to). Boolean
  * results are 0 or 1.
  */
@@ -88,6 +88,35 @@ export interface PageKernels {
     keyRange: number,
     counters: Pointer,
     slots: Pointer,
+  ): number;
+  /**
+   * Entries, each with a key, in the order of their keys, stable. `keyRange` keys from `keyMin` on, with a u32 of
+   * `counters` for each.
+   */
+  orderEntries(
+    keys: Pointer,
+    count: number,
+    keyMin: number,
+    keyRange: number,
+    counters: Pointer,
+    order: Pointer,
+  ): void;
+  /**
+   * Entries in the order of their keys, each with slots[starts[entry] … ends[entry]): those of equal keys one behind the
+   * other. Returns the number of keys with slots; startsOut has one more entry. Writes up to 3 slots beyond the last one.
+   * The u32 `disorder` becomes 1 if what is put behind something does not begin above its end, else 0.
+   */
+  uniteEntries(
+    keys: Pointer,
+    starts: Pointer,
+    ends: Pointer,
+    slots: Pointer,
+    order: Pointer,
+    count: number,
+    keysOut: Pointer,
+    startsOut: Pointer,
+    slotsOut: Pointer,
+    disorder: Pointer,
   ): number;
   /** Of sorted (slot, row) pairs: each slot with its last row. Returns their number. */
   lastRows(pairs: Pointer, count: number, slots: Pointer, rows: Pointer): number;

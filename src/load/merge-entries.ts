@@ -72,3 +72,16 @@ function sortByDigit(
     target[starts[(keys[entry] >>> shift) & DIGIT_MASK]++] = entry;
   }
 }
+
+/** Index of the first of the ascending words[start … end) that is above the value, else `end`. */
+export function firstAbove(words: Uint32Array, start: number, end: number, value: number): number {
+  if (start === end || words[start] > value) return start;
+  let low = start;
+  let high = end;
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if (words[middle] > value) high = middle;
+    else low = middle + 1;
+  }
+  return low;
+}

@@ -8,9 +8,11 @@ import { frozenView } from '../index/portable.ts';
 import { RoaringBitmap32 } from '../index/roaring.ts';
 import type { SegmentBytes } from '../index/segment.ts';
 import type { SpillSpace } from '../index/spill-file.ts';
+import type { Kernels } from '../kernels/kernels.ts';
 import { type ChunkMessage, KIND_BITMAPS, KIND_PAIRS, KIND_PRESENT, NO_RUN } from './accumulator-message.ts';
 import type { FieldMerge, FieldSource } from './merge.ts';
-import { DirectoryMerge, kept, type Loss } from './merge-directories.ts';
+import { DirectoryMerge } from './merge-directories.ts';
+import { kept, type Loss } from './merge-directory.ts';
 import {
   isSpilled,
   type MessagePart,
@@ -40,7 +42,7 @@ interface Layer {
 }
 
 /** A filter segment. */
-export function mergeFilterField(merge: FieldMerge): SegmentBytes {
+export function mergeFilterField(kernels: Kernels, merge: FieldMerge): SegmentBytes {
   const windowWords =
     merge.space === null ? 0 : windowWordsFor(merge.space.windowBytes, countSpilledLists(merge));
   const layers: Layer[] = merge.sources.map((source) => layerOf(source, merge, windowWords));
@@ -56,7 +58,9 @@ export function mergeFilterField(merge: FieldMerge): SegmentBytes {
     memory: merge.memory,
     space: merge.space,
   });
-  for (const directories of roundsOf(cursors)) new DirectoryMerge(directories, builder).run();
+  const directoryMerge = new DirectoryMerge(kernels, builder);
+  for (const directories of roundsOf(cursors)) directoryMerge.add(directories);
+  directoryMerge.release();
   const present = unionOfPresent(layers);
   const segment = builder.finish(present);
   // Native memory that would wait for the garbage collector; a view has none.
@@ -107,7 +111,6 @@ function countSpilledLists({ sources, field }: FieldMerge): number {
   return parts.filter((part) => part.kind === KIND_PAIRS && isSpilled(part)).length;
 }
 
-/** With `space`, where a round may end at any key, the keys have to ascend. */
 function listsCursor(
   part: MessagePart,
   translation: Uint32Array | null,
@@ -117,10 +120,8 @@ function listsCursor(
 ): Cursor {
   if (isSpilled(part) && translation === null) return new SpilledListsCursor(part, windowWords, loss);
   const lists = pairsOf(part);
-  const translatedLists = { ...lists, keys: translated(lists.keys, translation) };
-  if (space === null) return new ListsCursor(translatedLists, loss);
-  const ordered = inKeyOrder(translatedLists);
-  return isSpilled(part)
+  const ordered = inKeyOrder({ ...lists, keys: translated(lists.keys, translation) });
+  return isSpilled(part) && space !== null
     ? new SpilledListsCursor(spillLists(space, part, ordered), windowWords, loss)
     : new ListsCursor(ordered, loss);
 }

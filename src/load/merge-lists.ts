@@ -1,54 +1,266 @@
 /**
- * Ascending lists of slots in typed arrays: what a merge does to them, without an object per slot or list.
+ * Unites the lists of many directories: for every key the slots of all its entries. Entries of a dump in slot order are
+ * disjoint and ascending, so putting them one behind the other, in kernel memory, is all; what comes in another order is
+ * merged there afterwards.
  */
 import { borrowWords, returnWords } from '../index/scratch-memory.ts';
+import type { KernelMemory, Pointer } from '../kernels/kernel-memory.ts';
+import type { Kernels } from '../kernels/kernels.ts';
+import { type ListDirectory, type Lists, NO_LISTS } from './merge-directory.ts';
+import { firstAbove, orderByKey } from './merge-entries.ts';
+import { SlotSet } from './merge-slot-set.ts';
 
-/** The words with room for so many, what was in them kept. At least doubles, so that appending is linear in all. */
-export function withRoom(words: Uint32Array<ArrayBuffer>, count: number): Uint32Array<ArrayBuffer> {
-  if (count <= words.length) return words;
-  const larger = borrowWords(Math.max(count, 2 * words.length));
-  larger.set(words);
-  returnWords(words);
-  return larger;
+/** Keys per entry, from the smallest key to the largest, up to which each has a counter, used or not. */
+const COUNTED_KEYS_PER_ENTRY = 4;
+/** Slots that `uniteEntries` may write beyond the last one. */
+const SLACK_SLOTS = 4;
+
+/** The entries of all directories in kernel memory. */
+interface EntryTable {
+  readonly count: number;
+  readonly slotCount: number;
+  /** Per entry its key, and where its slots start and end. */
+  readonly keys: Pointer;
+  readonly starts: Pointer;
+  readonly ends: Pointer;
+  readonly slots: Pointer;
 }
 
-/** Index of the first of the ascending slots[start … end) that is above the slot, else `end`. */
-export function firstAbove(slots: Uint32Array, start: number, end: number, slot: number): number {
-  if (start === end || slots[start] > slot) return start;
-  let low = start;
-  let high = end;
-  while (low < high) {
-    const middle = (low + high) >>> 1;
-    if (slots[middle] > slot) high = middle;
-    else low = middle + 1;
+export class ListUnion {
+  readonly #kernels: Kernels;
+  readonly #mark: Pointer;
+
+  constructor(kernels: Kernels) {
+    this.#kernels = kernels;
+    this.#mark = kernels.memory.mark();
   }
-  return low;
+
+  /** Of directories that are not empty. Valid until the next call. Takes kernel memory for twice the slots. */
+  unite(directories: readonly ListDirectory[]): Lists {
+    if (directories.length === 0) return NO_LISTS;
+    if (directories.length === 1 && directories[0].loss === null) return directories[0];
+    const { memory } = this.#kernels;
+    memory.release(this.#mark);
+    const table = allocateTable(memory, directories);
+    copyEntries(memory, directories, table);
+    const order = this.#order(directories, table);
+    return this.#united(table, order);
+  }
+
+  /** The union is spent, and so is what it returned. */
+  release(): void {
+    this.#kernels.memory.release(this.#mark);
+  }
+
+  /** The entries by key, in the order of the directories where keys are equal. */
+  #order(directories: readonly ListDirectory[], { keys, count }: EntryTable): Pointer {
+    const kernels = this.#kernels;
+    const { memory } = kernels;
+    const order = memory.allocate(count * 4);
+    const keyMin = directories.reduce((least, directory) => Math.min(least, directory.keys[0]), UINT32_MAX);
+    const keyMax = directories.reduce((most, { keys }) => Math.max(most, keys[keys.length - 1]), 0);
+    const keyRange = keyMax - keyMin + 1;
+    if (keyRange <= count * COUNTED_KEYS_PER_ENTRY) {
+      kernels.orderEntries(keys, count, keyMin, keyRange, memory.allocate(keyRange * 4), order);
+      return order;
+    }
+    const sorted = orderByKey(wordsAt(memory, keys, count));
+    const target = wordsAt(memory, order, count);
+    if (sorted === null) for (let entry = 0; entry < count; entry++) target[entry] = entry;
+    else {
+      target.set(sorted.subarray(0, count));
+      returnWords(sorted);
+    }
+    return order;
+  }
+
+  #united(table: EntryTable, order: Pointer): Lists {
+    const kernels = this.#kernels;
+    const { memory } = kernels;
+    const { count, slotCount } = table;
+    const keys = memory.allocate(count * 4);
+    const starts = memory.allocate((count + 1) * 4);
+    const slots = memory.allocate((slotCount + SLACK_SLOTS) * 4);
+    const disorder = memory.allocate(4);
+    const keyCount = kernels.uniteEntries(
+      table.keys,
+      table.starts,
+      table.ends,
+      table.slots,
+      order,
+      count,
+      keys,
+      starts,
+      slots,
+      disorder,
+    );
+    const lists = {
+      keys: wordsAt(memory, keys, keyCount),
+      starts: wordsAt(memory, starts, keyCount + 1),
+      slots: wordsAt(memory, slots, slotCount),
+    };
+    if (memory.u32[disorder / 4] === 1) orderLists(lists);
+    return lists;
+  }
 }
 
-/** Two ascending lists without repetitions into one; returns its length. */
-export function mergeAscending(
-  a: Uint32Array,
-  aCount: number,
-  b: Uint32Array,
-  bCount: number,
-  target: Uint32Array,
+const UINT32_MAX = 0xffffffff;
+
+export function countSlots(directories: readonly ListDirectory[]): number {
+  return directories.reduce((sum, { keys, starts }) => sum + starts[keys.length] - starts[0], 0);
+}
+
+function wordsAt(memory: KernelMemory, pointer: Pointer, count: number): Uint32Array {
+  return memory.u32.subarray(pointer / 4, pointer / 4 + count);
+}
+
+function allocateTable(memory: KernelMemory, directories: readonly ListDirectory[]): EntryTable {
+  const count = directories.reduce((sum, { keys }) => sum + keys.length, 0);
+  const slotCount = countSlots(directories);
+  return {
+    count,
+    slotCount,
+    keys: memory.allocate(count * 4),
+    starts: memory.allocate(count * 4),
+    ends: memory.allocate(count * 4),
+    // One more for each directory, see `copyEntries`.
+    slots: memory.allocate((slotCount + directories.length) * 4),
+  };
+}
+
+function copyEntries(memory: KernelMemory, directories: readonly ListDirectory[], table: EntryTable): void {
+  const keys = wordsAt(memory, table.keys, table.count);
+  const starts = wordsAt(memory, table.starts, table.count);
+  const ends = wordsAt(memory, table.ends, table.count);
+  const slots = wordsAt(memory, table.slots, table.slotCount + directories.length);
+  let entry = 0;
+  let end = 0;
+  for (const directory of directories) {
+    const { loss } = directory;
+    if (loss === null) {
+      const from = directory.starts[0];
+      const to = directory.starts[directory.keys.length];
+      const list = directory.slots.subarray(from, to);
+      // What is copied from shared memory goes byte by byte unless source and target are in step in words of 64 bits.
+      if ((list.byteOffset & 7) !== ((slots.byteOffset + end * 4) & 7)) end++;
+      slots.set(list, end);
+      copyBounds(directory.keys, directory.starts, end - from, keys, starts, ends, entry);
+      end += to - from;
+    } else {
+      loss.set ??= new SlotSet(loss.bitmap);
+      end = copyKept(directory, loss.set, keys, starts, ends, entry, slots, end);
+    }
+    entry += directory.keys.length;
+  }
+}
+
+function copyBounds(
+  keys: Uint32Array,
+  starts: Uint32Array,
+  shift: number,
+  keysOut: Uint32Array,
+  startsOut: Uint32Array,
+  endsOut: Uint32Array,
+  at: number,
+): void {
+  for (let i = 0; i < keys.length; i++) {
+    keysOut[at + i] = keys[i];
+    startsOut[at + i] = starts[i] + shift;
+    endsOut[at + i] = starts[i + 1] + shift;
+  }
+}
+
+/** The end of the slots that are not lost, the first of which goes to slotsOut[end]. */
+function copyKept(
+  { keys, starts, slots }: ListDirectory,
+  lost: SlotSet,
+  keysOut: Uint32Array,
+  startsOut: Uint32Array,
+  endsOut: Uint32Array,
+  at: number,
+  slotsOut: Uint32Array,
+  end: number,
 ): number {
-  let i = 0;
-  let count = 0;
-  for (let j = 0; j < bCount; j++) {
-    const slot = b[j];
-    while (i < aCount && a[i] < slot) target[count++] = a[i++];
-    if (i < aCount && a[i] === slot) i++;
-    target[count++] = slot;
+  let next = end;
+  for (let i = 0; i < keys.length; i++) {
+    keysOut[at + i] = keys[i];
+    startsOut[at + i] = next;
+    for (let j = starts[i]; j < starts[i + 1]; j++) if (!lost.has(slots[j])) slotsOut[next++] = slots[j];
+    endsOut[at + i] = next;
   }
-  while (i < aCount) target[count++] = a[i++];
-  return count;
+  return next;
 }
 
-/** Sorts the first `count` slots and drops repetitions; returns how many remain. */
-export function sortUnique(slots: Uint32Array, count: number): number {
-  slots.subarray(0, count).sort();
-  let kept = 0;
-  for (let i = 0; i < count; i++) if (kept === 0 || slots[i] !== slots[kept - 1]) slots[kept++] = slots[i];
-  return kept;
+/** Makes every list ascend, without repetitions, and closes the gaps. */
+function orderLists({ keys, starts, slots }: Lists): void {
+  let longest = 0;
+  for (let i = 0; i < keys.length; i++) longest = Math.max(longest, starts[i + 1] - starts[i]);
+  const scratch = borrowWords(longest);
+  let end = 0;
+  for (let i = 0; i < keys.length; i++) {
+    const from = starts[i];
+    const to = mergeRuns(slots, from, starts[i + 1], scratch);
+    starts[i] = end;
+    end = moveDown(slots, from, to, end);
+  }
+  starts[keys.length] = end;
+  returnWords(scratch);
+}
+
+/** Merges the ascending runs of slots[from … to) to one without repetitions; returns its end. `scratch` is as long as they. */
+export function mergeRuns(slots: Uint32Array, from: number, to: number, scratch: Uint32Array): number {
+  let end = to;
+  while (endOfRun(slots, from, end) < end) {
+    let target = from;
+    for (let run = from; run < end; ) {
+      const middle = endOfRun(slots, run, end);
+      const next = endOfRun(slots, middle, end);
+      target = mergeTwoRuns(slots, run, middle, next, scratch, target);
+      run = next;
+    }
+    end = target;
+  }
+  return end;
+}
+
+/** The end of the slots from `from` on that strictly ascend. */
+function endOfRun(slots: Uint32Array, from: number, to: number): number {
+  if (from === to) return to;
+  let end = from + 1;
+  while (end < to && slots[end] > slots[end - 1]) end++;
+  return end;
+}
+
+/** Merges slots[from … middle) and slots[middle … to) to slots[target …], not above `from`; returns its end. */
+function mergeTwoRuns(
+  slots: Uint32Array,
+  from: number,
+  middle: number,
+  to: number,
+  scratch: Uint32Array,
+  target: number,
+): number {
+  // What is below all of the second run stays as it is: runs of chunks overlap but for a little.
+  const overlap = middle === to ? middle : firstAbove(slots, from, middle, slots[middle] - 1);
+  let out = moveDown(slots, from, overlap, target);
+  const scratchEnd = middle - overlap;
+  for (let i = 0; i < scratchEnd; i++) scratch[i] = slots[overlap + i];
+  let left = 0;
+  let right = middle;
+  while (left < scratchEnd && right < to) {
+    const slot = Math.min(scratch[left], slots[right]);
+    if (scratch[left] === slot) left++;
+    if (slots[right] === slot) right++;
+    slots[out++] = slot;
+  }
+  while (left < scratchEnd) slots[out++] = scratch[left++];
+  return moveDown(slots, right, to, out);
+}
+
+/** Moves slots[from … to) to slots[target …], not above `from`; returns its end. */
+function moveDown(slots: Uint32Array, from: number, to: number, target: number): number {
+  if (target === from) return to;
+  const shift = from - target;
+  for (let i = target; i < to - shift; i++) slots[i] = slots[i + shift];
+  return to - shift;
 }

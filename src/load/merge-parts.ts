@@ -19,6 +19,7 @@ import {
   PART_WORDS,
 } from './accumulator-message.ts';
 import { bitmapsHeaderWords } from './accumulator-output.ts';
+import type { Lists } from './merge-directory.ts';
 import { isInMemory, type MessageBlock } from './message-blocks.ts';
 
 export interface MessagePart {
@@ -28,13 +29,6 @@ export interface MessagePart {
   readonly offset: number;
   readonly keys: number;
   readonly size: number;
-}
-
-/** Slots grouped by key: those of keys[i] are slots[starts[i] … starts[i + 1]). */
-export interface PairsView {
-  readonly keys: Uint32Array;
-  readonly starts: Uint32Array;
-  readonly slots: Uint32Array;
 }
 
 /** The parts of one field (or NO_FIELD), in the order they were made. */
@@ -112,7 +106,8 @@ export function slotsOf(part: MessagePart): Uint32Array {
   return wordsOf(part, 0, part.size);
 }
 
-export function pairsOf(part: MessagePart): PairsView {
+/** The lists of a KIND_PAIRS part. */
+export function pairsOf(part: MessagePart): Lists {
   const { keys, size } = part;
   const words = wordsOf(part, 0, 2 * keys + 1 + size);
   return {

@@ -1,21 +1,32 @@
 /**
- * Goes through many directories in rounds of ascending keys. Of those that were spilled only a window is in memory at a
- * time, and a round has the entries up to the first key that some window does not reach. What is in memory anyway is one
- * round.
+ * Goes through many directories in rounds of ascending keys. Each offers the entries up to some key, which of lists that
+ * were spilled are those of a window in memory, and a round has what all of them offer.
  */
 import { RoaringBitmap32 } from '../index/roaring.ts';
 import { unionOfSlots } from '../index/slot-union.ts';
 import { type SpillSpace, spill } from '../index/spill-file.ts';
 import { SMALL_VALUE_SLOTS_MAX } from '../limits.ts';
-import { type BitmapList, Directory, type Loss } from './merge-directories.ts';
-import { orderByKey } from './merge-entries.ts';
-import { firstAbove } from './merge-lists.ts';
-import { type MessagePart, type PairsView, readWords, type SpilledPart, wordsOf } from './merge-parts.ts';
+import {
+  type BitmapDirectory,
+  type BitmapList,
+  type Directory,
+  type ListDirectory,
+  type Lists,
+  type Loss,
+  NO_LISTS,
+} from './merge-directory.ts';
+import { firstAbove, orderByKey } from './merge-entries.ts';
+import { type MessagePart, readWords, type SpilledPart, wordsOf } from './merge-parts.ts';
 
 /** Words of a window at least: what is worth a read. */
 const WINDOW_WORDS_MIN = 2048;
+/** Slots of lists that come in one round: these are united in the cache. */
+const ROUND_SLOTS = 1 << 18;
+/** Slots of one cursor in a round, however many there are: a round has its price for each. */
+const CURSOR_SLOTS_MIN = 1024;
 
 const UNLIMITED = Number.POSITIVE_INFINITY;
+const NO_KEY = -1;
 
 /** A directory that is taken from its smallest key to its largest. */
 export interface Cursor {
@@ -26,37 +37,41 @@ export interface Cursor {
   union(): RoaringBitmap32;
   /** Slots that the entries do not get to keep. */
   loss: Loss | null;
-  /** Reads on, where little is left of a window. To be called between rounds. */
-  advance(): void;
+  /** To be called before each round: offers lists of no more slots than that together, or one. */
+  advance(slotCountMax: number): void;
   /** Every entry with a key up to here can be taken. */
   readonly keyMax: number;
   /** The entries that are left with a key up to `keyMax`; null: none. Valid until `advance`. */
   take(keyMax: number): Directory | null;
 }
 
-/** The directories of each round, in the order of the cursors. */
-export function* roundsOf(cursors: readonly Cursor[]): Generator<Directory[]> {
+/** The directories of each round, in the order of the cursors. `slotCountMax`: of the lists of each in a round. */
+export function* roundsOf(
+  cursors: readonly Cursor[],
+  slotCountMax = Math.max(CURSOR_SLOTS_MIN, Math.floor(ROUND_SLOTS / cursors.length)),
+): Generator<Directory[]> {
   let keyMax: number;
   do {
-    for (const cursor of cursors) cursor.advance();
+    for (const cursor of cursors) cursor.advance(slotCountMax);
     keyMax = cursors.reduce((least, cursor) => Math.min(least, cursor.keyMax), UNLIMITED);
     const directories: Directory[] = [];
     for (const cursor of cursors) {
       const directory = cursor.take(keyMax);
       if (directory !== null) directories.push(directory);
     }
-    yield directories;
+    if (directories.length > 0) yield directories;
   } while (keyMax !== UNLIMITED);
 }
 
 /** Lists in memory. */
 export class ListsCursor implements Cursor {
-  readonly lists: PairsView;
+  readonly lists: Lists;
   loss: Loss | null;
-  readonly keyMax = UNLIMITED;
-  #at = 0;
+  keyMax = 0;
+  #taken = 0;
+  #keyTaken = NO_KEY;
 
-  constructor(lists: PairsView, loss: Loss | null) {
+  constructor(lists: Lists, loss: Loss | null) {
     this.lists = lists;
     this.loss = loss;
   }
@@ -80,15 +95,15 @@ export class ListsCursor implements Cursor {
     return unionOfSlots(this.lists.slots);
   }
 
-  advance(): void {}
+  advance(slotCountMax: number): void {
+    this.keyMax = keyMaxWithin(this.lists, this.#taken, slotCountMax, this.#keyTaken) ?? UNLIMITED;
+  }
 
-  take(keyMax: number): Directory | null {
-    const { keys, starts, slots } = this.lists;
-    const from = this.#at;
-    const to = keyMax === UNLIMITED ? keys.length : firstAbove(keys, from, keys.length, keyMax);
-    if (to === from) return null;
-    this.#at = to;
-    return Directory.ofLists(keys.subarray(from, to), starts.subarray(from, to + 1), slots, this.loss);
+  take(keyMax: number): ListDirectory | null {
+    const from = this.#taken;
+    this.#keyTaken = keyMax;
+    this.#taken = firstAbove(this.lists.keys, from, this.lists.keys.length, keyMax);
+    return cut(this.lists, from, this.#taken, this.loss);
   }
 }
 
@@ -127,7 +142,7 @@ export class BitmapsCursor implements Cursor {
 
   advance(): void {}
 
-  take(keyMax: number): Directory | null {
+  take(keyMax: number): BitmapDirectory | null {
     const from = this.#at;
     const to = firstAbove(this.#keys, from, this.#keys.length, keyMax);
     if (to === from) return null;
@@ -135,7 +150,7 @@ export class BitmapsCursor implements Cursor {
     const order = this.#order;
     const at = (position: number) =>
       this.bitmaps.at(order === null ? from + position : order[from + position]);
-    return Directory.ofBitmaps(this.#keys.subarray(from, to), { at }, this.loss);
+    return { keys: this.#keys.subarray(from, to), bitmaps: { at }, loss: this.loss };
   }
 }
 
@@ -146,10 +161,11 @@ export class SpilledListsCursor implements Cursor {
   keyMax = 0;
   readonly #buffer: Uint32Array<ArrayBuffer>;
   /** Entries [windowStart, windowStart + keys.length) of the part, the first of which is at slots[0]. */
-  #window: PairsView = { keys: NO_WORDS, starts: NO_WORDS, slots: NO_WORDS };
+  #window: Lists = NO_LISTS;
   #windowStart = 0;
   /** Entries of the window that have been taken. */
   #taken = 0;
+  #keyTaken = NO_KEY;
 
   constructor(part: SpilledPart, windowWords: number, loss: Loss | null) {
     this.part = part;
@@ -169,23 +185,26 @@ export class SpilledListsCursor implements Cursor {
     return unionOfSlots(wordsOf(this.part, 2 * this.part.keys + 1, this.part.size));
   }
 
-  advance(): void {
-    const { length } = this.#window.keys;
-    if (this.keyMax === UNLIMITED || this.#taken < length / 2) return;
-    this.#windowStart += this.#taken;
-    this.#taken = 0;
-    this.#read();
-    const isLast = this.#windowStart + this.#window.keys.length === this.part.keys;
-    this.keyMax = isLast ? UNLIMITED : this.#window.keys[this.#window.keys.length - 1];
+  advance(slotCountMax: number): void {
+    if (!this.#isLast && this.#taken >= this.#window.keys.length / 2) {
+      this.#windowStart += this.#taken;
+      this.#taken = 0;
+      this.#read();
+    }
+    const { keys } = this.#window;
+    const keyMax = keyMaxWithin(this.#window, this.#taken, slotCountMax, this.#keyTaken);
+    this.keyMax = keyMax ?? (this.#isLast ? UNLIMITED : keys[keys.length - 1]);
   }
 
-  take(keyMax: number): Directory | null {
-    const { keys, starts, slots } = this.#window;
+  take(keyMax: number): ListDirectory | null {
     const from = this.#taken;
-    const to = firstAbove(keys, from, keys.length, keyMax);
-    if (to === from) return null;
-    this.#taken = to;
-    return Directory.ofLists(keys.subarray(from, to), starts.subarray(from, to + 1), slots, this.loss);
+    this.#keyTaken = keyMax;
+    this.#taken = firstAbove(this.#window.keys, from, this.#window.keys.length, keyMax);
+    return cut(this.#window, from, this.#taken, this.loss);
+  }
+
+  get #isLast(): boolean {
+    return this.#windowStart + this.#window.keys.length === this.part.keys;
   }
 
   /** At least one entry, else as many as the window has room for with their slots. */
@@ -210,7 +229,28 @@ export class SpilledListsCursor implements Cursor {
   }
 }
 
-const NO_WORDS = new Uint32Array(0);
+/**
+ * The key up to which the entries from `from` on have no more slots than that together; null: all have. An entry with more
+ * slots by itself gets a round of its own, so that what comes together is bounded: first the key below it, then its key.
+ */
+function keyMaxWithin(lists: Lists, from: number, slotCountMax: number, keyTaken: number): number | null {
+  const { keys, starts } = lists;
+  const to = firstAbove(starts, from, starts.length, starts[from] + slotCountMax) - 1;
+  if (to === keys.length) return null;
+  if (to > from) return keys[to - 1];
+  return keys[from] - 1 > keyTaken ? keys[from] - 1 : keys[from];
+}
+
+/** Entries [from, to); null: none. */
+function cut(
+  { keys, starts, slots }: Lists,
+  from: number,
+  to: number,
+  loss: Loss | null,
+): ListDirectory | null {
+  if (from === to) return null;
+  return { keys: keys.subarray(from, to), starts: starts.subarray(from, to + 1), slots, bitmaps: null, loss };
+}
 
 /** Words that the window of each of so many spilled directories has. */
 export function windowWordsFor(windowBytes: number, spilledCount: number): number {
@@ -218,7 +258,7 @@ export function windowWordsFor(windowBytes: number, spilledCount: number): numbe
 }
 
 /** The lists of a part, whose keys are given, in ascending order of these: the part itself if that is how they are. */
-export function inKeyOrder(lists: PairsView): PairsView {
+export function inKeyOrder(lists: Lists): Lists {
   const order = orderByKey(lists.keys);
   if (order === null) return lists;
   const keyCount = lists.keys.length;
@@ -243,7 +283,7 @@ export function inKeyOrder(lists: PairsView): PairsView {
 export function spillLists(
   space: SpillSpace,
   part: MessagePart,
-  { keys, starts, slots }: PairsView,
+  { keys, starts, slots }: Lists,
 ): SpilledPart {
   const words = new Uint32Array(keys.length + starts.length + slots.length);
   words.set(keys, 0);

@@ -62,7 +62,7 @@ export type Merge =
 export function runMerge(kernels: Kernels, { kind, merge }: Merge): SegmentBytes {
   switch (kind) {
     case 'filter':
-      return mergeFilterField(merge);
+      return mergeFilterField(kernels, merge);
     case 'sort':
       return mergeSortField(kernels, merge);
     case 'alive':

@@ -152,7 +152,7 @@ export class AccumulatorSink implements BitmapSink {
     const sources = [{ messages, losses, translations: null }];
     const merge: FieldMerge = { field: name, many, sources, previous: null, memory: null, space: null };
     return {
-      ...(filter ? { filter: mergeFilterField(merge) } : {}),
+      ...(filter ? { filter: mergeFilterField(this.#kernels, merge) } : {}),
       ...(sort ? { sort: mergeSortField(this.#kernels, merge) } : {}),
     };
   }

@@ -154,7 +154,7 @@ function buildFrom(
       const merged = { ...merge, previous: previous?.filters.get(name) ?? null };
       filters.set(
         name,
-        buildInUsedMemorySync((memory) => mergeFilterField({ ...merged, memory })),
+        buildInUsedMemorySync((memory) => mergeFilterField(kernels, { ...merged, memory })),
       );
     }
     if (sort) {

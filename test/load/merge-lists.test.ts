@@ -1,18 +1,88 @@
-/** Lists of slots against plain arrays and sets. */
+/** Lists of slots united by key, against sets. */
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { firstAbove, mergeAscending, sortUnique, withRoom } from '../../src/load/merge-lists.ts';
+import { RoaringBitmap32 } from '../../src/index/roaring.ts';
+import { loadKernels } from '../../src/kernels/kernels.ts';
+import type { ListDirectory } from '../../src/load/merge-directory.ts';
+import { firstAbove } from '../../src/load/merge-entries.ts';
+import { ListUnion, mergeRuns } from '../../src/load/merge-lists.ts';
 
 const slot = fc.oneof(fc.nat(30), fc.integer({ min: 0, max: 0xffffffff }));
 const ascending = fc.array(slot).map((slots) => [...new Set(slots)].sort((a, b) => a - b));
 
-test('two ascending lists become one without repetitions', () => {
+type Content = ReadonlyMap<number, ReadonlySet<number>>;
+
+/** Keys close together, far apart, and from the smallest to the largest. */
+const key = fc.oneof(fc.nat(20), fc.integer({ min: 0, max: 0xffffffff }), fc.constantFrom(0, 0xffffffff));
+const content: fc.Arbitrary<Content> = fc
+  .array(fc.tuple(key, fc.array(slot, { minLength: 1, maxLength: 20 })), { minLength: 1, maxLength: 12 })
+  .map((entries) => new Map(entries.map(([key, slots]) => [key, new Set(slots)])));
+const directories = fc.array(fc.tuple(content, fc.option(fc.array(slot), { nil: null })), { maxLength: 6 });
+
+/** In shared memory, as parts of messages are, somewhere in the middle. */
+function directoryOf(content: Content, lost: readonly number[] | null): ListDirectory {
+  const keys = [...content.keys()].sort((a, b) => a - b);
+  const starts = [3];
+  const slots = [0, 0, 0];
+  for (const key of keys) {
+    slots.push(...[...content.get(key)!].sort((a, b) => a - b));
+    starts.push(slots.length);
+  }
+  const shared = new Uint32Array(new SharedArrayBuffer(slots.length * 4));
+  shared.set(slots);
+  const loss = lost === null ? null : { bitmap: new RoaringBitmap32(lost), set: null };
+  return {
+    keys: Uint32Array.from(keys),
+    starts: Uint32Array.from(starts),
+    slots: shared,
+    bitmaps: null,
+    loss,
+  };
+}
+
+test('lists of many directories become one list per key, without what is lost', () => {
+  const union = new ListUnion(loadKernels());
   fc.assert(
-    fc.property(ascending, ascending, (a, b) => {
-      const target = new Uint32Array(a.length + b.length);
-      const count = mergeAscending(Uint32Array.from(a), a.length, Uint32Array.from(b), b.length, target);
-      expect([...target.subarray(0, count)]).toEqual([...new Set([...a, ...b])].sort((x, y) => x - y));
+    fc.property(directories, (inputs) => {
+      const expected = new Map<number, Set<number>>();
+      for (const [content, lost] of inputs) {
+        for (const [key, slots] of content) {
+          const kept = [...slots].filter((slot) => !lost?.includes(slot));
+          expected.set(key, new Set([...(expected.get(key) ?? []), ...kept]));
+        }
+      }
+      const { keys, starts, slots } = union.unite(
+        inputs.map(([content, lost]) => directoryOf(content, lost)),
+      );
+      const found = Array.from(keys, (key, i) => [key, [...slots.subarray(starts[i], starts[i + 1])]]);
+      const filled = [...expected].filter(([, slots]) => slots.size > 0).sort(([a], [b]) => a - b);
+      expect(found).toEqual(filled.map(([key, slots]) => [key, [...slots].sort((a, b) => a - b)]));
     }),
+    { numRuns: 500 },
+  );
+});
+
+test('the ascending runs of a list become one without repetitions, and nothing else is touched', () => {
+  fc.assert(
+    fc.property(
+      fc.array(ascending, { maxLength: 9 }),
+      fc.array(slot),
+      fc.array(slot),
+      (runs, before, after) => {
+        const list = runs.flat();
+        const words = Uint32Array.from([...before, ...list, ...after]);
+        const end = mergeRuns(
+          words,
+          before.length,
+          before.length + list.length,
+          new Uint32Array(list.length),
+        );
+        expect([...words.subarray(before.length, end)]).toEqual([...new Set(list)].sort((a, b) => a - b));
+        expect([...words.subarray(0, before.length)]).toEqual(before);
+        expect([...words.subarray(before.length + list.length)]).toEqual(after);
+      },
+    ),
+    { numRuns: 500 },
   );
 });
 
@@ -26,21 +96,4 @@ test('the first slot above another is found, or the end', () => {
       );
     }),
   );
-});
-
-test('the beginning of a list is sorted and its repetitions dropped, the rest left alone', () => {
-  fc.assert(
-    fc.property(fc.array(slot), fc.array(slot), (list, rest) => {
-      const words = Uint32Array.from([...list, ...rest]);
-      const count = sortUnique(words, list.length);
-      expect([...words.subarray(0, count)]).toEqual([...new Set(list)].sort((a, b) => a - b));
-      expect([...words.subarray(list.length)]).toEqual(rest);
-    }),
-  );
-});
-
-test('more room keeps what was there', () => {
-  const words = withRoom(Uint32Array.from([1, 2, 3]), 100_000);
-  expect(words.length).toBeGreaterThanOrEqual(100_000);
-  expect([...words.subarray(0, 3)]).toEqual([1, 2, 3]);
 });

@@ -4,8 +4,8 @@ import fc from 'fast-check';
 import { afterAll, expect, test } from 'vitest';
 import { SpillFile } from '../../src/index/spill-file.ts';
 import { KIND_PAIRS } from '../../src/load/accumulator-message.ts';
-import type { Directory } from '../../src/load/merge-directories.ts';
-import { type MessagePart, type PairsView, pairsOf } from '../../src/load/merge-parts.ts';
+import { type Directory, isListDirectory, type Lists } from '../../src/load/merge-directory.ts';
+import { type MessagePart, pairsOf } from '../../src/load/merge-parts.ts';
 import {
   type Cursor,
   inKeyOrder,
@@ -19,9 +19,9 @@ const spillFile = SpillFile.open(tmpdir(), 0);
 afterAll(() => spillFile.close());
 
 /** Key → slots. */
-type Lists = readonly (readonly [number, readonly number[]])[];
+type Entries = readonly (readonly [number, readonly number[]])[];
 
-const lists: fc.Arbitrary<Lists> = fc
+const lists: fc.Arbitrary<Entries> = fc
   .dictionary(
     fc.integer({ min: 0, max: 400 }).map(String),
     fc.oneof(
@@ -32,7 +32,7 @@ const lists: fc.Arbitrary<Lists> = fc
   )
   .map((dictionary) => Object.entries(dictionary).map(([key, slots]) => [Number(key), slots] as const));
 
-function viewOf(entries: Lists): PairsView {
+function viewOf(entries: Entries): Lists {
   const starts = [0];
   for (const [, slots] of entries) starts.push(starts[starts.length - 1] + slots.length);
   return {
@@ -51,21 +51,28 @@ const PART: MessagePart = {
   size: 0,
 };
 
-function spilledPart(view: PairsView) {
+function spilledPart(view: Lists) {
   const part = { ...PART, keys: view.keys.length, size: view.slots.length };
   return spillLists(spillFile.space, part, view);
 }
 
-function entriesOf({ keys, starts, slots }: Directory): Lists {
+function entriesOf(directory: Directory): Entries {
+  if (!isListDirectory(directory)) throw new Error('not lists');
+  const { keys, starts, slots } = directory;
   return Array.from(keys, (key, i) => [key, [...slots.subarray(starts[i], starts[i + 1])]]);
 }
 
-test('rounds have every entry once and in ascending order, with windows of any size', () => {
+function slotsIn(directory: Directory): number {
+  return entriesOf(directory).reduce((sum, [, slots]) => sum + slots.length, 0);
+}
+
+test('rounds have every entry once, in ascending order and of a bounded size, with windows of any size', () => {
   fc.assert(
     fc.property(
       fc.array(fc.tuple(lists, fc.boolean()), { minLength: 1, maxLength: 6 }),
       fc.integer({ min: 16, max: 256 }),
-      (directories, windowWords) => {
+      fc.integer({ min: 1, max: 150 }),
+      (directories, windowWords, slotCountMax) => {
         const cursors = directories.map(([entries, isSpilled]): Cursor => {
           const view = viewOf(entries);
           if (!isSpilled) return new ListsCursor(view, null);
@@ -73,13 +80,15 @@ test('rounds have every entry once and in ascending order, with windows of any s
         });
         const found: [number, readonly number[]][] = [];
         let keyBefore = -1;
-        for (const round of roundsOf(cursors)) {
+        for (const round of roundsOf(cursors, slotCountMax)) {
           const entries = round.flatMap(entriesOf);
           const keys = entries.map(([key]) => key);
-          if (keys.length > 0) {
-            expect(Math.min(...keys)).toBeGreaterThan(keyBefore);
-            keyBefore = Math.max(...keys);
-          }
+          expect(Math.min(...keys)).toBeGreaterThan(keyBefore);
+          keyBefore = Math.max(...keys);
+          // More than that by itself comes with nothing but its own key.
+          const isLong = entries.some(([, slots]) => slots.length > slotCountMax);
+          if (isLong) expect(new Set(keys).size).toBe(1);
+          else for (const directory of round) expect(slotsIn(directory)).toBeLessThanOrEqual(slotCountMax);
           found.push(...entries.map(([key, slots]): [number, readonly number[]] => [key, slots]));
         }
         const byKey = ([left]: readonly [number, unknown], [right]: readonly [number, unknown]) =>
@@ -92,7 +101,7 @@ test('rounds have every entry once and in ascending order, with windows of any s
 });
 
 test('of spilled directories only a window is taken at a time', () => {
-  const entries: Lists = Array.from({ length: 1000 }, (_, key) => [key, [key, key + 1]]);
+  const entries: Entries = Array.from({ length: 1000 }, (_, key) => [key, [key, key + 1]]);
   const cursors = [0, 1].map(() => new SpilledListsCursor(spilledPart(viewOf(entries)), 128, null));
   const sizes = Array.from(roundsOf(cursors), (round) =>
     round.reduce((sum, { keys }) => sum + keys.length, 0),

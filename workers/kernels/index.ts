@@ -8,6 +8,7 @@ export * from './bits';
 export * from './container';
 export * from './sort';
 export * from './count';
+export * from './unite';
 export * from './gather';
 export * from './transpose';
 export * from './strings';
