@@ -103,6 +103,17 @@ export class PortableWriter {
     this.#addContainer(pageKey, cardinality, 0);
   }
 
+  /** Adds the page of these stretches of slots, each its first position and its length − 1, where `isRunsSmaller`. */
+  addRuns(pageKey: number, cardinality: number, runs: Uint16Array): void {
+    const body = this.#body;
+    const runCount = runs.length / 2;
+    body.reserve(1 + runs.length);
+    body.values[body.length] = runCount;
+    body.values.set(runs, body.length + 1);
+    body.length += 1 + runs.length;
+    this.#addContainer(pageKey, cardinality, runCount);
+  }
+
   /** Bytes of the bitmap as it stands. */
   get byteLength(): number {
     return this.#headerBytes() + this.#body.total * 2;
@@ -207,7 +218,8 @@ export function frozenView(bytes: Uint8Array): RoaringBitmap32 {
   return RoaringBitmap32.unsafeFrozenView(bytes, 'unsafe_frozen_portable');
 }
 
-function isRunsSmaller(cardinality: number, runCount: number): boolean {
+/** Whether a container of so many slots in so many stretches is kept as runs. */
+export function isRunsSmaller(cardinality: number, runCount: number): boolean {
   return cardinality <= ARRAY_CARDINALITY_MAX ? 2 * runCount + 1 < cardinality : runCount <= RUNS_MAX;
 }
 

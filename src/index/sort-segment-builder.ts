@@ -4,7 +4,7 @@
  */
 import { COLUMN_SPARSE_SLOTS_MAX, PAGE_SLOTS } from '../limits.ts';
 import { ByteBlocks, GrowableShorts, GrowableWords } from './growable.ts';
-import { BITSET_WORDS, countBits, countRuns, PortableWriter } from './portable.ts';
+import { BITSET_WORDS, countBits, countRuns, isRunsSmaller, PortableWriter } from './portable.ts';
 import { Segment, type SegmentBytes } from './segment.ts';
 import { SORT_SECTIONS } from './sort-segment.ts';
 import type { SpilledBytes, SpillSpace } from './spill-file.ts';
@@ -19,6 +19,8 @@ export interface PageCounts {
   /** Set bits, and stretches of them, per layer; PRESENT is the entry of the present slots. */
   readonly cardinalities: Uint32Array;
   readonly runCounts: Uint32Array;
+  /** The stretches of a layer where `isRunsSmaller`, see `PortableWriter.addRuns`; otherwise the builder finds them. */
+  readonly runsOf?: (bit: number) => Uint16Array;
 }
 
 /** Index of the present slots in PageCounts, behind the layers. */
@@ -26,8 +28,8 @@ export const PRESENT = 32;
 
 /**
  * Transposes a page of 65,536 keys into one bitset per bit: word w of bit b, layers[b · 2048 + w], has bit i
- * set when column[32 · w + i] has bit b. It writes all words of the bits that any key has. The counts are
- * valid until the next call.
+ * set when column[32 · w + i] has bit b. It writes all words of the bits that any key has, unless it gives the stretches
+ * of their layers. The counts are valid until the next call.
  */
 export type TransposePage = (
   column: Uint32Array,
@@ -98,9 +100,11 @@ export class SortSegmentBuilder {
     const bitsUsed = KEY_BITS - Math.clz32(counts.keyMax);
     for (let bit = 0; bit < bitsUsed; bit++) {
       const cardinality = counts.cardinalities[bit];
-      if (cardinality > 0) {
-        this.#layers[bit].addBitset(pageKey, layers, bit * BITSET_WORDS, cardinality, counts.runCounts[bit]);
-      }
+      const runCount = counts.runCounts[bit];
+      if (cardinality === 0) continue;
+      if (counts.runsOf !== undefined && isRunsSmaller(cardinality, runCount)) {
+        this.#layers[bit].addRuns(pageKey, cardinality, counts.runsOf(bit));
+      } else this.#layers[bit].addBitset(pageKey, layers, bit * BITSET_WORDS, cardinality, runCount);
     }
   }
 

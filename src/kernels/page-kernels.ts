@@ -57,6 +57,11 @@ export interface PageKernels {
   countRuns(bitset: Pointer): number;
   /** Positions of the set bits, u16 each, in order. */
   encodeArray(bitset: Pointer, out: Pointer): void;
+  /**
+   * Stretches of set bits: first position and length − 1, u16 each, in order. Returns their number. Writes up to 12 bytes
+   * beyond.
+   */
+  encodeRuns(bitset: Pointer, out: Pointer): number;
 
   /** Appends a pair per row that is not null; returns the end. Writes up to one pair beyond it. */
   packPairs(keys: Pointer, slots: Pointer, nulls: Pointer, from: number, to: number, out: Pointer): Pointer;

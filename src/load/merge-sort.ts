@@ -2,7 +2,7 @@
  * Merges one sort field page by page: the last value of every slot, then one transposition of the page into
  * layers. Of what was spilled a page is read, or a window of a list, when its turn comes.
  */
-import { BITSET_WORDS, frozenView } from '../index/portable.ts';
+import { BITSET_WORDS, frozenView, isRunsSmaller } from '../index/portable.ts';
 import type { SegmentBytes } from '../index/segment.ts';
 import { SortSegment } from '../index/sort-segment.ts';
 import { PRESENT, SortSegmentBuilder, type TransposePage } from '../index/sort-segment-builder.ts';
@@ -27,6 +27,8 @@ interface Input {
 }
 
 const KEY_BITS = 32;
+/** Bytes that `encodeRuns` may write beyond the last stretch. */
+const RUNS_SLACK_BYTES = 16;
 /** Rows of a page up to which they are merged as a list, in which each finds its place by stepping. */
 const SPARSE_ROWS_MAX = 512;
 /** Slots of the previous version that are cut into pages at a time. */
@@ -239,14 +241,19 @@ function applyPage(
   }
 }
 
-/** Transposes and counts in kernel memory, which the caller releases. */
+/** Transposes, counts and finds stretches in kernel memory, which the caller releases. */
 export function pageTransposer(kernels: Kernels): TransposePage {
   const { memory } = kernels;
   const columnAt = memory.allocate(PAGE_SLOTS * 4);
   const presentAt = memory.allocate(BITSET_BYTES);
   const layersAt = memory.allocate(KEY_BITS * LAYER_STRIDE_BYTES);
+  const runsAt = memory.allocate(BITSET_BYTES + RUNS_SLACK_BYTES);
   const cardinalities = new Uint32Array(KEY_BITS + 1);
   const runCounts = new Uint32Array(KEY_BITS + 1);
+  const runsOf = (bit: number): Uint16Array => {
+    const runCount = kernels.encodeRuns(layersAt + bit * LAYER_STRIDE_BYTES, runsAt);
+    return memory.u16.subarray(runsAt / 2, runsAt / 2 + 2 * runCount);
+  };
   return (column, layers, present) => {
     memory.u32.set(column, columnAt / 4);
     memory.u32.set(present, presentAt / 4);
@@ -257,11 +264,12 @@ export function pageTransposer(kernels: Kernels): TransposePage {
       const layer = layersAt + bit * LAYER_STRIDE_BYTES;
       cardinalities[bit] = kernels.countBits(layer);
       runCounts[bit] = kernels.countRuns(layer);
+      if (isRunsSmaller(cardinalities[bit], runCounts[bit])) continue;
       layers.set(memory.u32.subarray(layer / 4, layer / 4 + BITSET_WORDS), bit * BITSET_WORDS);
     }
     cardinalities[PRESENT] = kernels.countBits(presentAt);
     runCounts[PRESENT] = kernels.countRuns(presentAt);
     const keyMin = kernels.pageKeyMin(columnAt, cardinalities[PRESENT]) >>> 0;
-    return { keyMin, keyMax: kernels.pageKeyMax(columnAt) >>> 0, cardinalities, runCounts };
+    return { keyMin, keyMax: kernels.pageKeyMax(columnAt) >>> 0, cardinalities, runCounts, runsOf };
   };
 }

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { inMemory, kernels, placeBitset } from './bits-memory.ts';
-import { countRunsTwin } from './twins/bits.ts';
+import { countRunsTwin, runsTwin } from './twins/bits.ts';
 
 /** Lone positions and stretches, across words, to the very end. */
 const positions = fc
@@ -16,7 +16,7 @@ const positions = fc
     return [...set].sort((a, b) => a - b);
   });
 
-test('bits and stretches of bits are counted, positions listed', () => {
+test('bits and stretches of bits are counted and listed', () => {
   fc.assert(
     fc.property(positions, (expected) =>
       inMemory(() => {
@@ -27,6 +27,10 @@ test('bits and stretches of bits are counted, positions listed', () => {
         kernels.encodeArray(bitset, out);
         const written = kernels.memory.u16.subarray(out / 2, out / 2 + expected.length);
         expect([...written]).toEqual(expected);
+        const runs = runsTwin(expected);
+        const runsOut = kernels.memory.allocate(runs.length * 2 + 16);
+        expect(kernels.encodeRuns(bitset, runsOut)).toBe(runs.length / 2);
+        expect([...kernels.memory.u16.subarray(runsOut / 2, runsOut / 2 + runs.length)]).toEqual(runs);
       }),
     ),
     { numRuns: 200 },

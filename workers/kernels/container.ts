@@ -34,3 +34,33 @@ export function countRuns(bitset: usize): u32 {
   }
   return count as u32;
 }
+
+// Writes the stretches of set bits, each as its first position and its length − 1, u16 both. Writes up to 12 bytes beyond.
+// Returns their number.
+export function encodeRuns(bitset: usize, out: usize): u32 {
+  // Bits where the state changes: a start and an end alternate, across words too.
+  let at = out;
+  let carry: u64 = 0;
+  for (let offset: usize = 0; offset < BITSET_BYTES; offset += 8) {
+    const word = load<u64>(bitset + offset);
+    let changes = word ^ ((word << 1) | carry);
+    carry = word >> 63;
+    const base = (offset << 3) as u32;
+    while (changes != 0) {
+      store<u16>(at, (base + (ctz(changes) as u32)) as u16);
+      at += 2;
+      changes &= changes - 1;
+    }
+  }
+  // The end of the page is 0 in 16 bits.
+  if (carry != 0) {
+    store<u16>(at, 0);
+    at += 2;
+  }
+  const one = i32x4.splat(1 << 16);
+  for (let run = out; run < at; run += 16) {
+    const bounds = v128.load(run);
+    v128.store(run, i32x4.sub(i32x4.sub(bounds, i32x4.shl(bounds, 16)), one));
+  }
+  return ((at - out) >> 2) as u32;
+}

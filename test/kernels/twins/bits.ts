@@ -48,3 +48,13 @@ export function setKeyCodesTwin(
 export function countRunsTwin(positions: readonly number[]): number {
   return positions.filter((position, i) => i === 0 || position !== positions[i - 1] + 1).length;
 }
+
+/** First position and length − 1 of each stretch. */
+export function runsTwin(positions: readonly number[]): number[] {
+  const runs: number[] = [];
+  positions.forEach((position, i) => {
+    if (i === 0 || position !== positions[i - 1] + 1) runs.push(position, 0);
+    else runs[runs.length - 1]++;
+  });
+  return runs;
+}
