@@ -1,4 +1,5 @@
 /** Loads per second as an SVG of bars, written by hand so that it needs nothing; readable on light and dark pages. */
+import { WARM_LOADS_PER_REPEAT } from './load.ts';
 import type { BenchReport } from './results.ts';
 
 interface Bar {
@@ -53,7 +54,7 @@ export function drawLoadChart(report: BenchReport): string | null {
     top += GROUP_GAP - 10;
   }
   const { machine } = report;
-  const note = `${machine.processor}, ${machine.cores} cores; medians of ${report.options.repeats} warm loads from the page cache into memory`;
+  const note = `${machine.processor}, ${machine.cores} cores; medians of ${WARM_LOADS_PER_REPEAT * report.options.repeats} warm loads from the page cache into memory`;
   const height = top + FOOTER_HEIGHT - GROUP_GAP;
   const title = `Dump of ${rows.toLocaleString('en-US')} images: million rows per second`;
   return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${height}" width="${WIDTH}" height="${height}" role="img" aria-label="${escapeXml(title)}">

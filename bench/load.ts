@@ -47,6 +47,7 @@ export interface LoadPeer {
 export interface LoadSettings {
   readonly dump: BenchDump;
   readonly threads: number;
+  /** Cold loads, see WARM_LOADS_PER_REPEAT. */
   readonly repeats: number;
   readonly peer: LoadPeer | null;
   /** Scratch space for durable loads. */
@@ -64,7 +65,9 @@ export const LOAD_CASES: readonly LoadCase[] = [
 ];
 
 /** Unmeasured loads before the warm ones: the compilers of the worker threads need some. */
-const WARM_LOADS = 10;
+const WARM_LOADS = 25;
+/** Measured warm loads for each repeat: they are short, and the median of a few moves with the machine. */
+export const WARM_LOADS_PER_REPEAT = 3;
 const TABLES = ['images', 'tags', 'tools'];
 
 export async function measureLoad(which: LoadCase, settings: LoadSettings): Promise<LoadResult> {
@@ -115,7 +118,7 @@ async function measureWarm(
   try {
     for (let load = 0; load < WARM_LOADS; load++) await run.load(index);
     run.forget();
-    for (let load = 0; load < repeats; load++) {
+    for (let load = 0; load < WARM_LOADS_PER_REPEAT * repeats; load++) {
       await run.load(index);
       await takeTurn();
     }

@@ -1,7 +1,7 @@
 /** A report as text: the machine, a table per part, how peers were asked, and the targets. */
 import { formatBytes, formatCount, formatDuration, formatTable } from '../src/cli/text-table.ts';
 import { formatCommit } from './commit-report.ts';
-import { describeCase, type LoadResult } from './load.ts';
+import { describeCase, type LoadResult, WARM_LOADS_PER_REPEAT } from './load.ts';
 import { formatMillions, formatMs, formatRatio, formatTimes, timings } from './number-format.ts';
 import { formatOps } from './ops-report.ts';
 import { duckdbLoadSql } from './peers.ts';
@@ -26,7 +26,7 @@ function formatMachine({ machine, startedAt, durationMs, options }: BenchReport)
   const lines = [
     `${machine.processor}, ${machine.cores} cores, ${formatBytes(machine.memoryBytes)}, ${machine.system}`,
     versions.join(', '),
-    `${startedAt}, ${formatDuration(durationMs)}; medians of ${options.repeats} loads, files in the page cache`,
+    `${startedAt}, ${formatDuration(durationMs)}; medians of ${WARM_LOADS_PER_REPEAT * options.repeats} warm and ${options.repeats} cold loads, files in the page cache`,
   ];
   if (machine.busy) {
     lines.push(

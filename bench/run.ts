@@ -26,7 +26,7 @@ export interface BenchOptions {
   rows: readonly number[];
   /** Worker threads of a load; memory and queries are measured with the most. */
   threads: readonly number[];
-  /** Measured loads of each kind. */
+  /** Measured cold loads of each kind; of warm ones there are several times as many. */
   repeats: number;
   /** Directory of the results, created when missing; `<rows>.json` and `load.svg` in it are replaced. */
   out: string;

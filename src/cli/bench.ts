@@ -35,7 +35,12 @@ export function addBenchCommand(program: Command): void {
     )
     .option('-r, --rows <counts>', 'sizes of the dumps, as 10k,1M', parseCountList, ROWS_DEFAULT)
     .option('--threads <counts>', 'worker threads of the loads, as 1,2', parseCountList, THREADS_DEFAULT)
-    .option('--repeats <count>', 'measured loads of each kind', parsePositiveCount, REPEATS_DEFAULT)
+    .option(
+      '--repeats <count>',
+      'measured cold loads of each kind, and three times as many warm ones',
+      parsePositiveCount,
+      REPEATS_DEFAULT,
+    )
     .option('-o, --out <path>', 'directory of the results', 'bench/results')
     .option(
       '--directory <path>',

@@ -3,7 +3,7 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { assertAgree } from '../../bench/difference.ts';
-import { LOAD_CASES } from '../../bench/load.ts';
+import { LOAD_CASES, WARM_LOADS_PER_REPEAT } from '../../bench/load.ts';
 import { DuckdbPeer } from '../../bench/peers.ts';
 import { QUERY_CASES } from '../../bench/query-cases.ts';
 import { formatBenchReport } from '../../bench/report.ts';
@@ -36,7 +36,10 @@ test('a run measures every part, writes results and chart, and removes its dumps
   });
 
   expect(report.loads.map(({ load }) => load)).toMatchObject(
-    LOAD_CASES.map((which) => ({ ...which, threads: 2, wallMs: { count: 2 }, engineMs: { count: 2 } })),
+    LOAD_CASES.map((which) => {
+      const count = which.pool === 'warm' ? 2 * WARM_LOADS_PER_REPEAT : 2;
+      return { ...which, threads: 2, wallMs: { count }, engineMs: { count } };
+    }),
   );
   const inTurn = report.loads.map(({ load }) => load.peer !== null);
   expect(inTurn).toEqual(LOAD_CASES.map(({ pool, durable }) => duckdb && pool === 'warm' && !durable));
