@@ -1,6 +1,6 @@
 /**
  * Signatures of the kernels that turn columns of keys into bitsets, containers, pages and sorted pairs
- * (workers/kernels: bits, container, sort, count, unite, gather, transpose). Pointers are byte addresses in the memory of
+ * (workers/kernels: bits, container, sort, count, unite, order, gather, transpose). Pointers are byte addresses in the memory of
  * the instance. `nulls` is u8 per row (1 = no value), or 0 when no row is null; rows are [from, to). Boolean
  * results are 0 or 1.
  */
@@ -69,7 +69,8 @@ export interface PageKernels {
   packSlotRows(slots: Pointer, count: number, out: Pointer): void;
   /** By key, then slot. */
   arePairsAscending(pairs: Pointer, count: number): number;
-  areSlotsAscending(pairs: Pointer, count: number): number;
+  /** How many slots are below the one before. */
+  countDescents(pairs: Pointer, count: number): number;
   /**
    * Stable, by the half that starts at bit `shift` (0 or 32). Returns where the result is: pairs or scratch.
    */
@@ -82,9 +83,9 @@ export interface PageKernels {
   /** Smallest and largest key of at least one pair, two u32 at `bounds`. */
   pairKeyBounds(pairs: Pointer, count: number, bounds: Pointer): void;
   /**
-   * As sorting and `groupPairs`, of at least one pair, their slots strictly ascending. `keyRange` keys from `keyMin`
-   * on, the last of which is there, with a u32 of `counters` for each. The keys overwrite the pairs, and the starts
-   * stand `count` words further. Returns the number of keys.
+   * As sorting by key and `groupPairs`, of at least one pair, but all slots stay, in the order of the pairs. `keyRange` keys
+   * from `keyMin` on, the last of which is there, with a u32 of `counters` for each. The keys overwrite the pairs, and
+   * the starts stand `count` words further. Returns the number of keys.
    */
   countPairs(
     pairs: Pointer,
@@ -123,6 +124,11 @@ export interface PageKernels {
     slotsOut: Pointer,
     disorder: Pointer,
   ): number;
+  /**
+   * Puts the slots of each list in order, slots[starts[i] … starts[i + 1]), drops repetitions and closes the gaps.
+   * `scratch` has room for the longest list.
+   */
+  orderLists(starts: Pointer, count: number, slots: Pointer, scratch: Pointer): void;
   /** Of sorted (slot, row) pairs: each slot with its last row. Returns their number. */
   lastRows(pairs: Pointer, count: number, slots: Pointer, rows: Pointer): number;
 

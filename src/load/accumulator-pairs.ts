@@ -11,6 +11,9 @@ import type { MessageWriter } from './accumulator-output.ts';
 /** Keys, from the smallest to the largest, up to which there is a counter for each: 1 MiB of them stay in the cache. */
 const COUNTED_KEYS_MAX = 1 << 18;
 
+/** Pairs per slot that is below the one before, from which lists are mended one by one instead of sorting all pairs. */
+const PAIRS_PER_DESCENT_MIN = 16;
+
 /** Memory for grouping that the pair buffers of one accumulator share. */
 export class PairScratch {
   readonly capacity: number;
@@ -83,13 +86,14 @@ export class PairBuffer {
 
   #directory(count: number): PairDirectory {
     if (this.#kernels.arePairsAscending(this.#pairs, count) === 1) return this.#grouped(this.#pairs, count);
-    return this.#counted(count) ?? this.#grouped(this.#sorted(count), count);
+    const descents = this.#isAscending ? 0 : this.#kernels.countDescents(this.#pairs, count);
+    const counted = descents * PAIRS_PER_DESCENT_MIN <= count ? this.#counted(count) : null;
+    return counted ?? this.#grouped(this.#sorted(count, descents === 0), count);
   }
 
-  /** Null where slots may be out of order or repeated, or keys lie far apart. */
+  /** Null where keys lie far apart. */
   #counted(count: number): PairDirectory | null {
-    if (!this.#isAscending) return null;
-    const { memory, pairKeyBounds, countPairs } = this.#kernels;
+    const { memory, pairKeyBounds, countPairs, orderLists } = this.#kernels;
     const { pairs: scratch, histogram: bounds, counters } = this.#scratch;
     const pairs = this.#pairs;
     pairKeyBounds(pairs, count, bounds);
@@ -99,7 +103,10 @@ export class PairBuffer {
     if (keyRange > Math.min(count, COUNTED_KEYS_MAX)) return null;
     const slots = scratch + 4;
     const keyCount = countPairs(pairs, count, keyMin, keyRange, counters, slots);
-    return { keys: pairs / 4, keyCount, starts: pairs / 4 + count, slots: slots / 4 };
+    const starts = pairs + count * 4;
+    // The slots fill half of what was for pairs.
+    if (!this.#isAscending) orderLists(starts, keyCount, slots, slots + count * 4);
+    return { keys: pairs / 4, keyCount, starts: starts / 4, slots: slots / 4 };
   }
 
   /** Of sorted pairs, in whichever buffer is free, the slots over them from their second word on. */
@@ -144,14 +151,11 @@ export class PairBuffer {
   }
 
   /** Where the pairs are once they ascend by key, then slot. */
-  #sorted(count: number): Pointer {
+  #sorted(count: number, areSlotsAscending: boolean): Pointer {
     const kernels = this.#kernels;
     const { pairs: scratch, histogram } = this.#scratch;
     const pairs = this.#pairs;
-    let source = pairs;
-    if (kernels.areSlotsAscending(pairs, count) === 0) {
-      source = kernels.radixSortPairs(pairs, scratch, count, histogram, 0);
-    }
+    const source = areSlotsAscending ? pairs : kernels.radixSortPairs(pairs, scratch, count, histogram, 0);
     return kernels.radixSortPairs(source, source === pairs ? scratch : pairs, count, histogram, 32);
   }
 }

@@ -3,11 +3,11 @@
  * disjoint and ascending, so putting them one behind the other, in kernel memory, is all; what comes in another order is
  * merged there afterwards.
  */
-import { borrowWords, returnWords } from '../index/scratch-memory.ts';
+import { returnWords } from '../index/scratch-memory.ts';
 import type { KernelMemory, Pointer } from '../kernels/kernel-memory.ts';
 import type { Kernels } from '../kernels/kernels.ts';
 import { type ListDirectory, type Lists, NO_LISTS } from './merge-directory.ts';
-import { firstAbove, orderByKey } from './merge-entries.ts';
+import { orderByKey } from './merge-entries.ts';
 import { SlotSet } from './merge-slot-set.ts';
 
 /** Keys per entry, from the smallest key to the largest, up to which each has a counter, used or not. */
@@ -99,7 +99,8 @@ export class ListUnion {
       starts: wordsAt(memory, starts, keyCount + 1),
       slots: wordsAt(memory, slots, slotCount),
     };
-    if (memory.u32[disorder / 4] === 1) orderLists(lists);
+    // The lists of the entries have been copied.
+    if (memory.u32[disorder / 4] === 1) kernels.orderLists(starts, keyCount, slots, table.slots);
     return lists;
   }
 }
@@ -189,78 +190,4 @@ function copyKept(
     endsOut[at + i] = next;
   }
   return next;
-}
-
-/** Makes every list ascend, without repetitions, and closes the gaps. */
-function orderLists({ keys, starts, slots }: Lists): void {
-  let longest = 0;
-  for (let i = 0; i < keys.length; i++) longest = Math.max(longest, starts[i + 1] - starts[i]);
-  const scratch = borrowWords(longest);
-  let end = 0;
-  for (let i = 0; i < keys.length; i++) {
-    const from = starts[i];
-    const to = mergeRuns(slots, from, starts[i + 1], scratch);
-    starts[i] = end;
-    end = moveDown(slots, from, to, end);
-  }
-  starts[keys.length] = end;
-  returnWords(scratch);
-}
-
-/** Merges the ascending runs of slots[from … to) to one without repetitions; returns its end. `scratch` is as long as they. */
-export function mergeRuns(slots: Uint32Array, from: number, to: number, scratch: Uint32Array): number {
-  let end = to;
-  while (endOfRun(slots, from, end) < end) {
-    let target = from;
-    for (let run = from; run < end; ) {
-      const middle = endOfRun(slots, run, end);
-      const next = endOfRun(slots, middle, end);
-      target = mergeTwoRuns(slots, run, middle, next, scratch, target);
-      run = next;
-    }
-    end = target;
-  }
-  return end;
-}
-
-/** The end of the slots from `from` on that strictly ascend. */
-function endOfRun(slots: Uint32Array, from: number, to: number): number {
-  if (from === to) return to;
-  let end = from + 1;
-  while (end < to && slots[end] > slots[end - 1]) end++;
-  return end;
-}
-
-/** Merges slots[from … middle) and slots[middle … to) to slots[target …], not above `from`; returns its end. */
-function mergeTwoRuns(
-  slots: Uint32Array,
-  from: number,
-  middle: number,
-  to: number,
-  scratch: Uint32Array,
-  target: number,
-): number {
-  // What is below all of the second run stays as it is: runs of chunks overlap but for a little.
-  const overlap = middle === to ? middle : firstAbove(slots, from, middle, slots[middle] - 1);
-  let out = moveDown(slots, from, overlap, target);
-  const scratchEnd = middle - overlap;
-  for (let i = 0; i < scratchEnd; i++) scratch[i] = slots[overlap + i];
-  let left = 0;
-  let right = middle;
-  while (left < scratchEnd && right < to) {
-    const slot = Math.min(scratch[left], slots[right]);
-    if (scratch[left] === slot) left++;
-    if (slots[right] === slot) right++;
-    slots[out++] = slot;
-  }
-  while (left < scratchEnd) slots[out++] = scratch[left++];
-  return moveDown(slots, right, to, out);
-}
-
-/** Moves slots[from … to) to slots[target …], not above `from`; returns its end. */
-function moveDown(slots: Uint32Array, from: number, to: number, target: number): number {
-  if (target === from) return to;
-  const shift = from - target;
-  for (let i = target; i < to - shift; i++) slots[i] = slots[i + shift];
-  return to - shift;
 }

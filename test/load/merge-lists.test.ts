@@ -5,7 +5,7 @@ import { RoaringBitmap32 } from '../../src/index/roaring.ts';
 import { loadKernels } from '../../src/kernels/kernels.ts';
 import type { ListDirectory } from '../../src/load/merge-directory.ts';
 import { firstAbove } from '../../src/load/merge-entries.ts';
-import { ListUnion, mergeRuns } from '../../src/load/merge-lists.ts';
+import { ListUnion } from '../../src/load/merge-lists.ts';
 
 const slot = fc.oneof(fc.nat(30), fc.integer({ min: 0, max: 0xffffffff }));
 const ascending = fc.array(slot).map((slots) => [...new Set(slots)].sort((a, b) => a - b));
@@ -58,30 +58,6 @@ test('lists of many directories become one list per key, without what is lost', 
       const filled = [...expected].filter(([, slots]) => slots.size > 0).sort(([a], [b]) => a - b);
       expect(found).toEqual(filled.map(([key, slots]) => [key, [...slots].sort((a, b) => a - b)]));
     }),
-    { numRuns: 500 },
-  );
-});
-
-test('the ascending runs of a list become one without repetitions, and nothing else is touched', () => {
-  fc.assert(
-    fc.property(
-      fc.array(ascending, { maxLength: 9 }),
-      fc.array(slot),
-      fc.array(slot),
-      (runs, before, after) => {
-        const list = runs.flat();
-        const words = Uint32Array.from([...before, ...list, ...after]);
-        const end = mergeRuns(
-          words,
-          before.length,
-          before.length + list.length,
-          new Uint32Array(list.length),
-        );
-        expect([...words.subarray(before.length, end)]).toEqual([...new Set(list)].sort((a, b) => a - b));
-        expect([...words.subarray(0, before.length)]).toEqual(before);
-        expect([...words.subarray(before.length + list.length)]).toEqual(after);
-      },
-    ),
     { numRuns: 500 },
   );
 });

@@ -21,8 +21,8 @@ export function pairKeyBounds(pairs: usize, count: u32, bounds: usize): void {
   store<u32>(bounds, max<u32>(i32x4.extract_lane(largest, 1), i32x4.extract_lane(largest, 3)), 4);
 }
 
-// At least one pair, their slots strictly ascending, to a directory: distinct keys, for each the index of its first slot,
-// and the slots. Keys are those of keyMin on, keyRange of them, the last of which is there; `counters` has a u32 for each.
+// At least one pair to a directory: distinct keys, for each the index of its first slot, and the slots in the order of the
+// pairs. Keys are those of keyMin on, keyRange of them, the last of which is there; `counters` has a u32 for each.
 // The keys stand over the pairs and their starts `count` words further. Returns the number of keys; the start after the
 // last one is `count`.
 export function countPairs(

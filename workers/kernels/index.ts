@@ -9,6 +9,7 @@ export * from './container';
 export * from './sort';
 export * from './count';
 export * from './unite';
+export * from './order';
 export * from './gather';
 export * from './transpose';
 export * from './strings';

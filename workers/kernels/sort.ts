@@ -44,16 +44,21 @@ export function arePairsAscending(pairs: usize, count: u32): u32 {
   return 1;
 }
 
-// 1 if the low halves ascend (equal ones allowed).
-export function areSlotsAscending(pairs: usize, count: u32): u32 {
-  let previous: u32 = 0;
-  const end = pairs + ((count as usize) << 3);
-  for (let at = pairs; at < end; at += 8) {
-    const slot = load<u32>(at);
-    if (slot < previous) return 0;
-    previous = slot;
+// How many low halves are below the one before.
+export function countDescents(pairs: usize, count: u32): u32 {
+  if (count < 2) return 0;
+  const last = pairs + ((count as usize) << 3) - 8;
+  let descents = i32x4.splat(0);
+  let at = pairs;
+  for (; at + 32 <= last; at += 32) {
+    const slots = i8x16.shuffle(v128.load(at), v128.load(at, 16), 0, 1, 2, 3, 8, 9, 10, 11, 16, 17, 18, 19, 24, 25, 26, 27);
+    const next = i8x16.shuffle(v128.load(at, 8), v128.load(at, 24), 0, 1, 2, 3, 8, 9, 10, 11, 16, 17, 18, 19, 24, 25, 26, 27);
+    descents = i32x4.sub(descents, i32x4.gt_u(slots, next));
   }
-  return 1;
+  let sum = i32x4.extract_lane(descents, 0) + i32x4.extract_lane(descents, 1);
+  sum += i32x4.extract_lane(descents, 2) + i32x4.extract_lane(descents, 3);
+  for (; at < last; at += 8) sum += load<u32>(at) > load<u32>(at, 8) ? 1 : 0;
+  return sum as u32;
 }
 
 // Sorts by the 32 bits from bit `shift` (0 or 32) on. `histogram` is 3 * 2048 u32. Returns where the result
