@@ -1,7 +1,7 @@
 /**
  * Signatures of the kernels that turn columns of keys into bitsets, containers, pages and sorted pairs
- * (workers/kernels: bits, container, sort, count, unite, order, gather, transpose). Pointers are byte addresses in the memory of
- * the instance. `nulls` is u8 per row (1 = no value), or 0 when no row is null; rows are [from, to). Boolean
+ * (workers/kernels: bits, container, sort, count, unite, order, gather, transpose). Pointers are byte addresses in the
+ * memory of the instance. `nulls` is u8 per row (1 = no value), or 0 when no row is null; rows are [from, to). Boolean
  * results are 0 or 1.
  */
 import type { Pointer } from './kernel-memory.ts';

@@ -120,7 +120,8 @@ function listsCursor(
 ): Cursor {
   if (isSpilled(part) && translation === null) return new SpilledListsCursor(part, windowWords, loss);
   const lists = pairsOf(part);
-  const ordered = inKeyOrder({ ...lists, keys: translated(lists.keys, translation) });
+  const ordered =
+    translation === null ? lists : inKeyOrder({ ...lists, keys: translated(lists.keys, translation) });
   return isSpilled(part) && space !== null
     ? new SpilledListsCursor(spillLists(space, part, ordered), windowWords, loss)
     : new ListsCursor(ordered, loss);

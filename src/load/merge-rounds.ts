@@ -68,12 +68,12 @@ export class ListsCursor implements Cursor {
   readonly lists: Lists;
   loss: Loss | null;
   keyMax = 0;
-  #taken = 0;
-  #keyTaken = NO_KEY;
+  readonly #window: ListWindow;
 
   constructor(lists: Lists, loss: Loss | null) {
     this.lists = lists;
     this.loss = loss;
+    this.#window = new ListWindow(lists);
   }
 
   get keyCount(): number {
@@ -96,14 +96,11 @@ export class ListsCursor implements Cursor {
   }
 
   advance(slotCountMax: number): void {
-    this.keyMax = keyMaxWithin(this.lists, this.#taken, slotCountMax, this.#keyTaken) ?? UNLIMITED;
+    this.keyMax = this.#window.keyMaxWithin(slotCountMax) ?? UNLIMITED;
   }
 
   take(keyMax: number): ListDirectory | null {
-    const from = this.#taken;
-    this.#keyTaken = keyMax;
-    this.#taken = firstAbove(this.lists.keys, from, this.lists.keys.length, keyMax);
-    return cut(this.lists, from, this.#taken, this.loss);
+    return this.#window.take(keyMax, this.loss);
   }
 }
 
@@ -160,12 +157,9 @@ export class SpilledListsCursor implements Cursor {
   loss: Loss | null;
   keyMax = 0;
   readonly #buffer: Uint32Array<ArrayBuffer>;
-  /** Entries [windowStart, windowStart + keys.length) of the part, the first of which is at slots[0]. */
-  #window: Lists = NO_LISTS;
+  /** Entries [windowStart, windowStart + keyCount) of the part. */
+  readonly #window = new ListWindow(NO_LISTS);
   #windowStart = 0;
-  /** Entries of the window that have been taken. */
-  #taken = 0;
-  #keyTaken = NO_KEY;
 
   constructor(part: SpilledPart, windowWords: number, loss: Loss | null) {
     this.part = part;
@@ -186,29 +180,24 @@ export class SpilledListsCursor implements Cursor {
   }
 
   advance(slotCountMax: number): void {
-    if (!this.#isLast && this.#taken >= this.#window.keys.length / 2) {
-      this.#windowStart += this.#taken;
-      this.#taken = 0;
-      this.#read();
+    if (!this.#isLast && this.#window.takenCount >= this.#window.keyCount / 2) {
+      this.#windowStart += this.#window.takenCount;
+      this.#window.moveTo(this.#read());
     }
-    const { keys } = this.#window;
-    const keyMax = keyMaxWithin(this.#window, this.#taken, slotCountMax, this.#keyTaken);
-    this.keyMax = keyMax ?? (this.#isLast ? UNLIMITED : keys[keys.length - 1]);
+    const keyMax = this.#window.keyMaxWithin(slotCountMax);
+    this.keyMax = keyMax ?? (this.#isLast ? UNLIMITED : this.#window.keyLast);
   }
 
   take(keyMax: number): ListDirectory | null {
-    const from = this.#taken;
-    this.#keyTaken = keyMax;
-    this.#taken = firstAbove(this.#window.keys, from, this.#window.keys.length, keyMax);
-    return cut(this.#window, from, this.#taken, this.loss);
+    return this.#window.take(keyMax, this.loss);
   }
 
   get #isLast(): boolean {
-    return this.#windowStart + this.#window.keys.length === this.part.keys;
+    return this.#windowStart + this.#window.keyCount === this.part.keys;
   }
 
-  /** At least one entry, else as many as the window has room for with their slots. */
-  #read(): void {
+  /** At least one entry, else as many as the window has room for with their slots, the first of which is at slots[0]. */
+  #read(): Lists {
     const { part } = this;
     const buffer = this.#buffer;
     const first = this.#windowStart;
@@ -225,31 +214,67 @@ export class SpilledListsCursor implements Cursor {
       slotCount <= slotsMax ? buffer.subarray(slotsMax, slotsMax + slotCount) : new Uint32Array(slotCount);
     readWords(part, first, keys);
     readWords(part, 2 * part.keys + 1 + firstSlot, slots);
-    this.#window = { keys, starts, slots };
+    return { keys, starts, slots };
   }
 }
 
-/**
- * The key up to which the entries from `from` on have no more slots than that together; null: all have. An entry with more
- * slots by itself gets a round of its own, so that what comes together is bounded: first the key below it, then its key.
- */
-function keyMaxWithin(lists: Lists, from: number, slotCountMax: number, keyTaken: number): number | null {
-  const { keys, starts } = lists;
-  const to = firstAbove(starts, from, starts.length, starts[from] + slotCountMax) - 1;
-  if (to === keys.length) return null;
-  if (to > from) return keys[to - 1];
-  return keys[from] - 1 > keyTaken ? keys[from] - 1 : keys[from];
-}
+/** Lists of which the first ones have been taken. */
+class ListWindow {
+  #lists: Lists;
+  #takenCount = 0;
+  #keyTaken = NO_KEY;
 
-/** Entries [from, to); null: none. */
-function cut(
-  { keys, starts, slots }: Lists,
-  from: number,
-  to: number,
-  loss: Loss | null,
-): ListDirectory | null {
-  if (from === to) return null;
-  return { keys: keys.subarray(from, to), starts: starts.subarray(from, to + 1), slots, bitmaps: null, loss };
+  constructor(lists: Lists) {
+    this.#lists = lists;
+  }
+
+  get keyCount(): number {
+    return this.#lists.keys.length;
+  }
+
+  get keyLast(): number {
+    return this.#lists.keys[this.keyCount - 1];
+  }
+
+  get takenCount(): number {
+    return this.#takenCount;
+  }
+
+  /** To the lists that follow those that were taken. */
+  moveTo(lists: Lists): void {
+    this.#lists = lists;
+    this.#takenCount = 0;
+  }
+
+  /**
+   * The key up to which the entries that are left have no more slots than that together; null: all have. An entry with more
+   * slots by itself gets a round of its own, so that what comes together is bounded: first the key below it, then its key.
+   */
+  keyMaxWithin(slotCountMax: number): number | null {
+    const { keys, starts } = this.#lists;
+    const from = this.#takenCount;
+    const to = firstAbove(starts, from, starts.length, starts[from] + slotCountMax) - 1;
+    if (to === keys.length) return null;
+    if (to > from) return keys[to - 1];
+    return keys[from] - 1 > this.#keyTaken ? keys[from] - 1 : keys[from];
+  }
+
+  /** The entries that are left with a key up to `keyMax`; null: none. */
+  take(keyMax: number, loss: Loss | null): ListDirectory | null {
+    const { keys, starts, slots } = this.#lists;
+    const from = this.#takenCount;
+    const to = firstAbove(keys, from, keys.length, keyMax);
+    this.#keyTaken = keyMax;
+    this.#takenCount = to;
+    if (from === to) return null;
+    return {
+      keys: keys.subarray(from, to),
+      starts: starts.subarray(from, to + 1),
+      slots,
+      bitmaps: null,
+      loss,
+    };
+  }
 }
 
 /** Words that the window of each of so many spilled directories has. */

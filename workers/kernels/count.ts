@@ -1,5 +1,6 @@
 // Pairs (see sort.ts) to a directory by counting: where keys lie close together, a counter for each of them takes half
 // the time of sorting, or less, and the order of the slots is kept.
+import { counterOf, countsToAddresses, increment } from './counters';
 
 // The smallest and the largest key of at least one pair, two u32 at `bounds`.
 export function pairKeyBounds(pairs: usize, count: u32, bounds: usize): void {
@@ -31,24 +32,15 @@ export function countPairs(
   const end = pairs + ((count as usize) << 3);
   const countersEnd = counters + ((keyRange as usize) << 2);
   memory.fill(counters, 0, countersEnd - counters);
+  for (let at = pairs; at < end; at += 8) increment(counterOf(load<u32>(at, 4), keyMin, counters));
+  countsToAddresses(counters, countersEnd, slots as u32, 2);
   for (let at = pairs; at < end; at += 8) {
-    const counter = counterOf(at, keyMin, counters);
-    store<u32>(counter, load<u32>(counter) + 1);
-  }
-  // Counts become the addresses where the next slot of each key goes,
-  let address = slots as u32;
-  for (let counter = counters; counter < countersEnd; counter += 4) {
-    const size = load<u32>(counter) << 2;
-    store<u32>(counter, address);
-    address += size;
-  }
-  for (let at = pairs; at < end; at += 8) {
-    const counter = counterOf(at, keyMin, counters);
+    const counter = counterOf(load<u32>(at, 4), keyMin, counters);
     const place = load<u32>(counter);
     store<u32>(place as usize, load<u32>(at));
     store<u32>(counter, place + 4);
   }
-  // and are now those where its slots end. Without branches: any key may be missing.
+  // The addresses are now those where the slots of each key end. Without branches: any key may be missing.
   const starts = pairs + ((count as usize) << 2);
   store<u32>(starts, 0);
   let found: usize = 0;
@@ -62,9 +54,4 @@ export function countPairs(
     before = slotsEnd;
   }
   return (found >> 2) as u32;
-}
-
-@inline
-function counterOf(pair: usize, keyMin: u32, counters: usize): usize {
-  return counters + (((load<u32>(pair, 4) - keyMin) as usize) << 2);
 }

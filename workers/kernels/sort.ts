@@ -1,6 +1,7 @@
 // Pairs are u64: key in the high half, slot in the low half. So are (slot, row) pairs. Radix sort, stable,
 // least significant digit first, with as many digits of up to 11 bits as the bits that differ between the
 // numbers need.
+import { counterOf, countsToAddresses, increment } from './counters';
 
 const DIGIT_BITS_MAX: u32 = 11;
 const DIGITS_MAX: u32 = 3;
@@ -79,19 +80,19 @@ export function radixSortPairs(pairs: usize, scratch: usize, count: u32, histogr
   const histogram2 = histogram + ((HISTOGRAM_WORDS as usize) << 2);
   const histogram3 = histogram2 + ((HISTOGRAM_WORDS as usize) << 2);
   if (digits == 1) {
-    for (let at = pairs + half; at < end; at += 8) increment(histogram, (load<u32>(at) >> lowest) & mask);
+    for (let at = pairs + half; at < end; at += 8) increment(counterOf((load<u32>(at) >> lowest) & mask, 0, histogram));
   } else if (digits == 2) {
     for (let at = pairs + half; at < end; at += 8) {
       const bits = load<u32>(at) >> lowest;
-      increment(histogram, bits & mask);
-      increment(histogram2, (bits >> digitBits) & mask);
+      increment(counterOf(bits & mask, 0, histogram));
+      increment(counterOf((bits >> digitBits) & mask, 0, histogram2));
     }
   } else {
     for (let at = pairs + half; at < end; at += 8) {
       const bits = load<u32>(at) >> lowest;
-      increment(histogram, bits & mask);
-      increment(histogram2, (bits >> digitBits) & mask);
-      increment(histogram3, (bits >> (digitBits << 1)) & mask);
+      increment(counterOf(bits & mask, 0, histogram));
+      increment(counterOf((bits >> digitBits) & mask, 0, histogram2));
+      increment(counterOf((bits >> (digitBits << 1)) & mask, 0, histogram3));
     }
   }
 
@@ -99,13 +100,7 @@ export function radixSortPairs(pairs: usize, scratch: usize, count: u32, histogr
   let target = scratch;
   for (let digit: u32 = 0; digit < digits; digit++) {
     const counts = histogram + (((digit * HISTOGRAM_WORDS) as usize) << 2);
-    // Counts become the addresses where the next pair of each digit goes.
-    let address = target as u32;
-    for (let at = counts; at < counts + (((mask + 1) as usize) << 2); at += 4) {
-      const size = load<u32>(at) << 3;
-      store<u32>(at, address);
-      address += size;
-    }
+    countsToAddresses(counts, counts + (((mask + 1) as usize) << 2), target as u32, 3);
     const digitShift = lowest + digit * digitBits;
     const sourceEnd = source + ((count as usize) << 3);
     for (let at = source; at < sourceEnd; at += 8) {
@@ -135,12 +130,6 @@ function differingBits(pairs: usize, end: usize, shift: u32): u32 {
   let bits = i64x2.extract_lane(differing, 0) | i64x2.extract_lane(differing, 1);
   for (; at < end; at += 8) bits |= load<u64>(at) ^ first;
   return ((bits as u64) >> (shift as u64)) as u32;
-}
-
-@inline
-function increment(histogram: usize, digit: u32): void {
-  const at = histogram + (digit << 2);
-  store<u32>(at, load<u32>(at) + 1);
 }
 
 // Sorted pairs to a directory: distinct keys, for each the index of its first slot, and the slots with equal

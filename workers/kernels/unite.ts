@@ -1,5 +1,6 @@
 // The lists of many directories to those of one. An entry is a key with a list of slots, slots[starts[entry] …
 // ends[entry]).
+import { counterOf, countsToAddresses, increment } from './counters';
 
 // Entries in the order of their keys, in the given order where keys are equal. Keys are those of keyMin on, keyRange of
 // them; `counters` has a u32 for each.
@@ -9,19 +10,10 @@ export function orderEntries(
   const end = keys + ((count as usize) << 2);
   const countersEnd = counters + ((keyRange as usize) << 2);
   memory.fill(counters, 0, countersEnd - counters);
+  for (let at = keys; at < end; at += 4) increment(counterOf(load<u32>(at), keyMin, counters));
+  countsToAddresses(counters, countersEnd, order as u32, 2);
   for (let at = keys; at < end; at += 4) {
-    const counter = counters + (((load<u32>(at) - keyMin) as usize) << 2);
-    store<u32>(counter, load<u32>(counter) + 1);
-  }
-  // Counts become the addresses where the next entry of each key goes.
-  let address = order as u32;
-  for (let counter = counters; counter < countersEnd; counter += 4) {
-    const bytes = load<u32>(counter) << 2;
-    store<u32>(counter, address);
-    address += bytes;
-  }
-  for (let at = keys; at < end; at += 4) {
-    const counter = counters + (((load<u32>(at) - keyMin) as usize) << 2);
+    const counter = counterOf(load<u32>(at), keyMin, counters);
     const place = load<u32>(counter);
     store<u32>(place as usize, ((at - keys) >> 2) as u32);
     store<u32>(counter, place + 4);
