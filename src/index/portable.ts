@@ -81,11 +81,8 @@ export class PortableWriter {
     if (cardinality === 0) return;
     const body = this.#body;
     if (isRunsSmaller(cardinality, runCount)) {
-      body.reserve(1 + 2 * runCount);
-      body.values[body.length] = runCount;
-      writeRunsOfBitset(words, offset, body.values, body.length + 1);
-      body.length += 1 + 2 * runCount;
-      this.#addContainer(pageKey, cardinality, runCount);
+      const start = this.#addRunContainer(pageKey, cardinality, runCount);
+      writeRunsOfBitset(words, offset, body.values, start);
       return;
     }
     if (cardinality <= ARRAY_CARDINALITY_MAX) {
@@ -105,13 +102,8 @@ export class PortableWriter {
 
   /** Adds the page of these stretches of slots, each its first position and its length − 1, where `isRunsSmaller`. */
   addRuns(pageKey: number, cardinality: number, runs: Uint16Array): void {
-    const body = this.#body;
-    const runCount = runs.length / 2;
-    body.reserve(1 + runs.length);
-    body.values[body.length] = runCount;
-    body.values.set(runs, body.length + 1);
-    body.length += 1 + runs.length;
-    this.#addContainer(pageKey, cardinality, runCount);
+    const start = this.#addRunContainer(pageKey, cardinality, runs.length / 2);
+    this.#body.values.set(runs, start);
   }
 
   /** Bytes of the bitmap as it stands. */
@@ -154,11 +146,8 @@ export class PortableWriter {
     const cardinality = to - from;
     const body = this.#body;
     if (isRunsSmaller(cardinality, runCount)) {
-      body.reserve(1 + 2 * runCount);
-      body.values[body.length] = runCount;
-      writeRunsOfSlots(slots, from, to, body.values, body.length + 1);
-      body.length += 1 + 2 * runCount;
-      this.#addContainer(pageKey, cardinality, runCount);
+      const start = this.#addRunContainer(pageKey, cardinality, runCount);
+      writeRunsOfSlots(slots, from, to, body.values, start);
       return;
     }
     if (cardinality <= ARRAY_CARDINALITY_MAX) {
@@ -171,6 +160,17 @@ export class PortableWriter {
       body.length += BITSET_SHORTS;
     }
     this.#addContainer(pageKey, cardinality, 0);
+  }
+
+  /** Returns where in the body the runs are to be written. */
+  #addRunContainer(pageKey: number, cardinality: number, runCount: number): number {
+    const body = this.#body;
+    body.reserve(1 + 2 * runCount);
+    const start = body.length + 1;
+    body.values[body.length] = runCount;
+    body.length = start + 2 * runCount;
+    this.#addContainer(pageKey, cardinality, runCount);
+    return start;
   }
 
   #addContainer(pageKey: number, cardinality: number, runCount: number): void {
