@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { inMemory, kernels, placeWords, words } from './bits-memory.ts';
+import { orderListsTwin } from './twins/order.ts';
 
 const { memory } = kernels;
 
@@ -24,7 +25,7 @@ test('lists are put in order, without repetitions or gaps', () => {
         const scratch = memory.allocate(longest * 4);
         const guard = placeWords([7, 7]);
         kernels.orderLists(starts, lists.length, slots, scratch);
-        const expected = lists.map((slots) => [...new Set(slots)].sort((a, b) => a - b));
+        const expected = orderListsTwin(lists);
         const expectedEnds = expected.map((_, i) => expected.slice(0, i + 1).flat().length);
         expect(words(starts, lists.length + 1)).toEqual([0, ...expectedEnds]);
         expect(words(slots, expected.flat().length)).toEqual(expected.flat());

@@ -3,7 +3,7 @@ import { expect, test } from 'vitest';
 import type { Pointer } from '../../src/kernels/kernel-memory.ts';
 import { HISTOGRAM_BYTES, PAIR_BYTES } from '../../src/kernels/page-kernels.ts';
 import { inMemory, kernels, placeNulls, placeWords, words } from './bits-memory.ts';
-import { groupPairsTwin, lastRowsTwin, type Pair, sortPairsTwin } from './twins/sort.ts';
+import { countDescentsTwin, groupPairsTwin, lastRowsTwin, type Pair, sortPairsTwin } from './twins/sort.ts';
 
 const { memory } = kernels;
 const RUNS = { numRuns: 200 };
@@ -50,7 +50,7 @@ test('order of pairs is recognised', () => {
       const given = isSorted ? sortPairsTwin(sortPairsTwin(list, 'slot'), 'key') : list;
       inMemory(() => {
         const at = placePairs(given);
-        const descents = given.filter((pair, i) => i > 0 && given[i - 1].slot > pair.slot).length;
+        const descents = countDescentsTwin(given);
         const inBoth = given.every((pair, i) => {
           const before = given[i - 1];
           return i === 0 || before.key < pair.key || (before.key === pair.key && before.slot <= pair.slot);

@@ -10,6 +10,10 @@ export function sortPairsTwin(pairs: readonly Pair[], by: 'key' | 'slot'): Pair[
   return pairs.toSorted((a, b) => a[by] - b[by]);
 }
 
+export function countDescentsTwin(pairs: readonly Pair[]): number {
+  return pairs.filter(({ slot }, i) => i > 0 && pairs[i - 1].slot > slot).length;
+}
+
 export function groupPairsTwin(pairs: readonly Pair[]): {
   keys: number[];
   starts: number[];
