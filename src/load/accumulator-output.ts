@@ -104,6 +104,9 @@ export class MessageWriter {
 
   finish(fields: readonly AccumulatorField[], singleValued: boolean, rowCount: number): ChunkMessage {
     this.#closeLarge();
+    const open = this.#spareBlocks.length === 0 ? this.#spillOpenBlock() : null;
+    // Spare from now on, else every chunk would add a block.
+    if (open !== null) this.#spareBlocks.push(open);
     return {
       fields,
       singleValued,
@@ -126,7 +129,7 @@ export class MessageWriter {
   #reserve(bytes: number): { memory: SharedArrayBuffer; block: number; offset: number } {
     this.#closeLarge();
     if (bytes > MESSAGE_BLOCK_BYTES) {
-      this.#large = this.#used(new SharedArrayBuffer(bytes));
+      this.#large = this.#made(bytes);
       return { memory: this.#large, block: this.#blocks.push(this.#large) - 1, offset: 0 };
     }
     if (this.#open === null || this.#openBytesUsed + bytes > MESSAGE_BLOCK_BYTES)
@@ -136,17 +139,15 @@ export class MessageWriter {
     return { memory: this.#open, block: this.#openBlock, offset };
   }
 
-  /** Memory for another block: that of the full one, if its bytes have to go. */
+  /** Memory for another block: a spare one, or that of the full one, if there may be no further one. */
   #nextBlock(): SharedArrayBuffer {
-    const next =
-      this.#spillOpenBlock() ??
-      this.#used(this.#spareBlocks.pop() ?? new SharedArrayBuffer(MESSAGE_BLOCK_BYTES));
+    const next = this.#spareBlocks.pop() ?? this.#spillOpenBlock() ?? this.#made(MESSAGE_BLOCK_BYTES);
     this.#openBlock = this.#blocks.push(next) - 1;
     this.#openBytesUsed = 0;
     return next;
   }
 
-  /** The memory of the open block, once its bytes are where they do not need it; null where it may stay. */
+  /** The memory of the open block, once its bytes are where they do not need it; null where they may stay. */
   #spillOpenBlock(): SharedArrayBuffer | null {
     const open = this.#open;
     if (open === null || this.#room === null || !isFull(this.#room)) return null;
@@ -154,7 +155,8 @@ export class MessageWriter {
     return open;
   }
 
-  #used(block: SharedArrayBuffer): SharedArrayBuffer {
+  #made(bytes: number): SharedArrayBuffer {
+    const block = new SharedArrayBuffer(bytes);
     if (this.#room !== null) countBlock(this.#room, block, 1);
     return block;
   }

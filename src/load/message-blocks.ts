@@ -4,7 +4,7 @@
  * collectors of several threads have to let go first would outlive the load.
  */
 import type { SpilledBytes, SpillSpace } from '../index/spill-file.ts';
-import { MESSAGE_BLOCKS_KEPT_MAX, PAGE_SLOTS } from '../limits.ts';
+import { PAGE_SLOTS } from '../limits.ts';
 
 /** Two pages of a sort field with their bitsets: what is written most fits without a gap. */
 export const MESSAGE_BLOCK_BYTES = 2 * (4 * PAGE_SLOTS + PAGE_SLOTS / 8);
@@ -20,16 +20,16 @@ export function isInMemory(block: MessageBlock): block is SharedArrayBuffer {
 export interface BlockRoom {
   readonly space: SpillSpace;
   readonly blocksMax: number;
-  /** Blocks that messages are in; a larger one counts as so many. */
+  /** Blocks that there are, spare or in use; a larger one counts as so many. */
   readonly blockCount: Int32Array;
 }
 
-/** No further block may be used. */
+/** No further block may be made. */
 export function isFull({ blocksMax, blockCount }: BlockRoom): boolean {
   return Atomics.load(blockCount, 0) >= blocksMax;
 }
 
-/** Counts a block that a message is in, or with −1 no longer. */
+/** Counts a block that was made, or with −1 one that goes. */
 export function countBlock({ blockCount }: BlockRoom, { byteLength }: SharedArrayBuffer, sign: 1 | -1): void {
   Atomics.add(blockCount, 0, sign * Math.ceil(byteLength / MESSAGE_BLOCK_BYTES));
 }
@@ -48,8 +48,12 @@ export class SpareBlocks {
     for (const block of blocks) if (block.byteLength === MESSAGE_BLOCK_BYTES) this.#blocks.push(block);
   }
 
-  /** Keeps what the next load will need in any case. */
-  trim(): void {
-    this.#blocks.splice(MESSAGE_BLOCKS_KEPT_MAX);
+  get count(): number {
+    return this.#blocks.length;
+  }
+
+  /** Keeps no more than so many. */
+  trim(countMax: number): void {
+    this.#blocks.splice(countMax);
   }
 }

@@ -46,7 +46,9 @@ export class MessageMemory {
     if (blocksMax === MESSAGE_BLOCKS_KEPT_MAX && areSmall(sources)) return;
     const windowBytes = Math.min(WINDOW_BYTES_MAX, (blocksMax * MESSAGE_BLOCK_BYTES) / WINDOW_SHARE);
     this.#spillFile = SpillFile.open(spillDirectory, windowBytes);
+    this.#spareBlocks.trim(blocksMax);
     const blockCount = new Int32Array(new SharedArrayBuffer(4));
+    blockCount[0] = this.#spareBlocks.count;
     this.#room = { space: this.#spillFile.space, blocksMax, blockCount };
   }
 
@@ -74,7 +76,8 @@ export class MessageMemory {
   /** Nobody reads the message any more. */
   giveBack({ blocks }: ChunkMessage): void {
     const inMemory = blocks.filter(isInMemory);
-    if (this.#room !== null) for (const block of inMemory) countBlock(this.#room, block, -1);
+    const leaving = inMemory.filter(({ byteLength }) => byteLength !== MESSAGE_BLOCK_BYTES);
+    if (this.#room !== null) for (const block of leaving) countBlock(this.#room, block, -1);
     this.#spareBlocks.give(inMemory);
   }
 
@@ -89,7 +92,7 @@ export class MessageMemory {
    * be writing, and the number of a file that is closed is soon that of another.
    */
   close(idle: Promise<void>): void {
-    this.#spareBlocks.trim();
+    this.#spareBlocks.trim(MESSAGE_BLOCKS_KEPT_MAX);
     void idle.then(() => this.#spillFile?.close());
   }
 

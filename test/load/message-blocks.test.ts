@@ -3,17 +3,24 @@ import { tmpdir } from 'node:os';
 import { expect, test } from 'vitest';
 import { SpillFile } from '../../src/index/spill-file.ts';
 import { loadKernels } from '../../src/kernels/kernels.ts';
+import { MESSAGE_BLOCKS_KEPT_MAX } from '../../src/limits.ts';
 import { ChunkAccumulator } from '../../src/load/accumulator.ts';
 import { type ChunkMessage, KIND_PAIRS, NO_FIELD } from '../../src/load/accumulator-message.ts';
 import { narrowedTo, pairsOf, partsOf } from '../../src/load/merge-parts.ts';
 import {
   type BlockRoom,
+  isFull,
   isInMemory,
   MESSAGE_BLOCK_BYTES,
   SpareBlocks,
 } from '../../src/load/message-blocks.ts';
+import { MessageMemory } from '../../src/load/message-memory.ts';
+import { resolveLoadOptions } from '../../src/load/options.ts';
+import type { Source } from '../../src/load/source.ts';
 
 const FIELD = { name: 'tags', filter: true, sort: false, many: true };
+/** Larger than what is kept in memory anyway. */
+const SOURCE = { bytes: 1_000_000_000, gzip: false } as Source;
 const ROWS = 600_000;
 const SMALL_KEYS = 5_000;
 
@@ -149,13 +156,35 @@ test('what there is no room for is spilled, in the memory of as many blocks as t
   const spillFile = SpillFile.open(tmpdir(), 0);
   try {
     const blockCount = new Int32Array(new SharedArrayBuffer(4));
-    const message = messageWith([], { space: spillFile.space, blocksMax: 2, blockCount });
-    const kept = message.blocks.filter(isInMemory);
-    expect(kept).toHaveLength(2);
+    const spareBlocks: SharedArrayBuffer[] = [];
+    const message = messageWith(spareBlocks, { space: spillFile.space, blocksMax: 2, blockCount });
+    // The block that was filled last is spare again.
+    expect(message.blocks.filter(isInMemory)).toHaveLength(1);
+    expect(spareBlocks).toHaveLength(1);
     expect(blockCount[0]).toBe(2);
     expect(message.blocks.length).toBeGreaterThan(4);
     expect(slotsByKey(message)).toEqual(expectedSlotsByKey());
   } finally {
     spillFile.close();
   }
+});
+
+test('blocks that are spare count, so that no further ones are made beside them', () => {
+  const spare = new SpareBlocks();
+  const settings = resolveLoadOptions({ threads: 2 });
+  const memory = new MessageMemory(spare, settings);
+  const blocksOf = (count: number) =>
+    Array.from({ length: count }, () => new SharedArrayBuffer(MESSAGE_BLOCK_BYTES));
+  spare.give(blocksOf(MESSAGE_BLOCKS_KEPT_MAX + 5));
+  memory.open([SOURCE], tmpdir());
+  const room = memory.room!;
+  expect(isFull(room)).toBe(true);
+  const taken = spare.take(MESSAGE_BLOCKS_KEPT_MAX + 5);
+  expect(taken).toHaveLength(MESSAGE_BLOCKS_KEPT_MAX);
+  const message = messageWith(taken.slice(0, 2), room);
+  expect(message.blocks.filter(isInMemory)).toHaveLength(1);
+  memory.giveBack(message);
+  expect(spare.count).toBe(1);
+  expect(isFull(room)).toBe(true);
+  memory.close(Promise.resolve());
 });
