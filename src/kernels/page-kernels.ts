@@ -62,6 +62,11 @@ export interface PageKernels {
    * beyond.
    */
   encodeRuns(bitset: Pointer, out: Pointer): number;
+  /** Sets the bits at the positions, u16 each. */
+  orArray(positions: Pointer, count: number, bitset: Pointer): void;
+  orBitset(other: Pointer, bitset: Pointer): void;
+  /** Sets the bits of stretches as `encodeRuns` writes them. */
+  orRuns(runs: Pointer, count: number, bitset: Pointer): void;
 
   /** Appends a pair per row that is not null; returns the end. Writes up to one pair beyond it. */
   packPairs(keys: Pointer, slots: Pointer, nulls: Pointer, from: number, to: number, out: Pointer): Pointer;

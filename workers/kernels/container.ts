@@ -1,4 +1,4 @@
-// Bitsets of one page (8 KiB) to the containers of roaring's portable format.
+// Bitsets of one page (8 KiB) to the containers of roaring's portable format, and back.
 
 const BITSET_BYTES: usize = 8192;
 
@@ -63,4 +63,38 @@ export function encodeRuns(bitset: usize, out: usize): u32 {
     v128.store(run, i32x4.sub(i32x4.sub(bounds, i32x4.shl(bounds, 16)), one));
   }
   return ((at - out) >> 2) as u32;
+}
+
+// Sets the bits at the positions, u16 each.
+export function orArray(positions: usize, count: u32, bitset: usize): void {
+  const end = positions + ((count as usize) << 1);
+  for (; positions < end; positions += 2) {
+    const position = load<u16>(positions) as u32;
+    const word = bitset + ((position >>> 6) << 3);
+    store<u64>(word, load<u64>(word) | ((1 as u64) << (position as u64)));
+  }
+}
+
+// Sets the bits that another bitset has.
+export function orBitset(other: usize, bitset: usize): void {
+  for (let at: usize = 0; at < BITSET_BYTES; at += 16) {
+    v128.store(bitset + at, v128.or(v128.load(bitset + at), v128.load(other + at)));
+  }
+}
+
+// Sets the bits of the stretches, each its first position and its length − 1, u16 both.
+export function orRuns(runs: usize, count: u32, bitset: usize): void {
+  const end = runs + ((count as usize) << 2);
+  for (; runs < end; runs += 4) {
+    const first = load<u16>(runs) as u32;
+    const last = first + (load<u16>(runs, 2) as u32);
+    let word = bitset + ((first >>> 6) << 3);
+    const lastWord = bitset + ((last >>> 6) << 3);
+    let bits = (-1 as u64) << (first as u64);
+    for (; word < lastWord; word += 8) {
+      store<u64>(word, load<u64>(word) | bits);
+      bits = -1;
+    }
+    store<u64>(word, load<u64>(word) | (bits & ((-1 as u64) >> ((63 - (last & 63)) as u64))));
+  }
 }
