@@ -7,7 +7,7 @@
 import { SMALL_VALUE_SLOTS_MAX } from '../limits.ts';
 import { FILTER_SECTIONS } from './filter-segment.ts';
 import { ByteBlocks, GrowableWords } from './growable.ts';
-import { frozenView, PortableWriter, portableBytes, writeSpent } from './portable.ts';
+import { frozenView, type Portable, PortableWriter, SpentBitmap } from './portable.ts';
 import type { RoaringBitmap32 } from './roaring.ts';
 import { Segment, type SegmentBytes } from './segment.ts';
 import { unionOfSlots } from './slot-union.ts';
@@ -42,7 +42,7 @@ export class FilterSegmentBuilder {
   /** What `present` is computed from; null: it will be given. */
   readonly #bitmapBytes: Uint8Array[] | null;
   readonly #blocks: ByteBlocks;
-  readonly #writer = new PortableWriter();
+  readonly #writer: PortableWriter;
   #keyLast = -1;
 
   constructor(options: FilterBuilderOptions) {
@@ -53,6 +53,7 @@ export class FilterSegmentBuilder {
     this.#runStarts = new GrowableWords(options.keyCountMax, space);
     this.#runSlots = new GrowableWords(options.slotCountMax, space);
     this.#blocks = new ByteBlocks(space);
+    this.#writer = new PortableWriter(space);
     this.#bitmapBytes = space === null ? [] : null;
   }
 
@@ -63,12 +64,9 @@ export class FilterSegmentBuilder {
       this.#addRun(key, slots, from, to);
       return;
     }
-    this.#checkKey(key);
     this.#writer.reset();
     this.#writer.addSlots(slots, from, to);
-    const target = this.#blocks.take(this.#writer.byteLength);
-    this.#writer.writeTo(target);
-    this.#addBytes(key, to - from, target);
+    this.#addLarge(key, this.#writer);
   }
 
   /**
@@ -94,27 +92,29 @@ export class FilterSegmentBuilder {
 
   /** As `addBitmap`, for a bitmap of its own, not a view, that is spent by it. */
   takeBitmap(key: number, bitmap: RoaringBitmap32): void {
-    const cardinality = bitmap.size;
-    if (cardinality <= SMALL_VALUE_SLOTS_MAX) {
+    if (bitmap.size <= SMALL_VALUE_SLOTS_MAX) {
       this.#addSmallBitmap(key, bitmap);
       bitmap.dispose();
+    } else this.#addLarge(key, new SpentBitmap(bitmap));
+  }
+
+  /** As `addBitmap`, for what can be written once and is spent by it. */
+  takePortable(key: number, portable: Portable): void {
+    if (portable.cardinality > SMALL_VALUE_SLOTS_MAX) {
+      this.#addLarge(key, portable);
       return;
     }
-    this.#checkKey(key);
-    writeSpent(bitmap, (byteCount) => {
-      const target = this.#blocks.take(byteCount);
-      this.#addBytes(key, cardinality, target);
-      return target;
-    });
+    const bytes = new Uint8Array(portable.byteLength);
+    portable.writeTo(bytes);
+    this.#addSmallBitmap(key, frozenView(bytes));
   }
 
   /**
    * The segment. `present`, the union of all slots, is computed unless the caller has it. The builder is
    * spent.
    */
-  finish(present?: RoaringBitmap32): SegmentBytes {
+  finish(present: Portable = new SpentBitmap(this.#present())): SegmentBytes {
     this.#runStarts.push(this.#runSlots.total);
-    const presentBytes = portableBytes(present ?? this.#present());
     const bitmapCount = this.#bitmapKeys.length;
     const sectionBytes = [
       this.#runKeys.total * 4,
@@ -124,7 +124,7 @@ export class FilterSegmentBuilder {
       (bitmapCount + 1) * 8,
       bitmapCount * 8,
       this.#blocks.byteLength,
-      presentBytes.length,
+      present.byteLength,
     ];
     const segment = Segment.allocate('filter', sectionBytes, this.#memory);
     this.#runKeys.copyTo(segment.bytes(FILTER_SECTIONS.runKeys));
@@ -134,7 +134,7 @@ export class FilterSegmentBuilder {
     segment.doubles(FILTER_SECTIONS.bitmapOffsets).set(this.#bitmapOffsets);
     segment.doubles(FILTER_SECTIONS.bitmapCardinalities).set(this.#bitmapCardinalities);
     this.#blocks.copyTo(segment.bytes(FILTER_SECTIONS.bitmaps));
-    segment.bytes(FILTER_SECTIONS.present).set(presentBytes);
+    present.writeTo(segment.bytes(FILTER_SECTIONS.present));
     for (const words of [this.#runKeys, this.#runStarts, this.#runSlots, this.#bitmapKeys]) words.release();
     this.#blocks.release();
     this.#writer.release();
@@ -185,11 +185,18 @@ export class FilterSegmentBuilder {
     this.#runSlots.length += to - from;
   }
 
-  #addBytes(key: number, cardinality: number, bytes: Uint8Array): void {
+  /** A value that owns a bitmap. */
+  #addLarge(key: number, portable: Portable): void {
+    this.#checkKey(key);
     this.#bitmapKeys.push(key);
+    this.#bitmapCardinalities.push(portable.cardinality);
+    if (this.#bitmapBytes === null) portable.moveTo(this.#blocks);
+    else {
+      const bytes = this.#blocks.take(portable.byteLength);
+      portable.writeTo(bytes);
+      this.#bitmapBytes.push(bytes);
+    }
     this.#bitmapOffsets.push(this.#blocks.byteLength);
-    this.#bitmapCardinalities.push(cardinality);
-    this.#bitmapBytes?.push(bytes);
   }
 
   /** Folding in place: one union of thousands of bitmaps in a single native call takes ten times as long. */

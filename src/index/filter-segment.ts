@@ -34,6 +34,8 @@ export class FilterSegment implements FilterField {
   /** Keys that own a bitmap, ascending. Read-only. */
   readonly bitmapKeys: Uint32Array;
   readonly present: RoaringBitmap32;
+  /** Portable bytes of `present`. Read-only. */
+  readonly presentBytes: Uint8Array;
   readonly #bitmapOffsets: Float64Array;
   readonly #bitmapCardinalities: Float64Array;
   readonly #bitmaps: Uint8Array;
@@ -50,7 +52,8 @@ export class FilterSegment implements FilterField {
     this.#bitmapOffsets = segment.doubles(FILTER_SECTIONS.bitmapOffsets);
     this.#bitmapCardinalities = segment.doubles(FILTER_SECTIONS.bitmapCardinalities);
     this.#bitmaps = segment.bytes(FILTER_SECTIONS.bitmaps);
-    this.present = frozenView(segment.bytes(FILTER_SECTIONS.present));
+    this.presentBytes = segment.bytes(FILTER_SECTIONS.present);
+    this.present = frozenView(this.presentBytes);
   }
 
   get valueCount(): number {
@@ -85,6 +88,11 @@ export class FilterSegment implements FilterField {
     return bitmap;
   }
 
+  /** Portable bytes of the bitmap of bitmapKeys[position]. */
+  bitmapBytes(position: number): Uint8Array {
+    return this.#bitmaps.subarray(this.#bitmapOffsets[position], this.#bitmapOffsets[position + 1]);
+  }
+
   slots(key: number): Uint32Array {
     const small = indexOfKey(this.runKeys, key);
     if (small >= 0) return this.#runAt(small);
@@ -113,7 +121,7 @@ export class FilterSegment implements FilterField {
   #largeView(large: number): RoaringBitmap32 {
     let view = this.#largeViews.get(large);
     if (view === undefined) {
-      view = frozenView(this.#bitmaps.subarray(this.#bitmapOffsets[large], this.#bitmapOffsets[large + 1]));
+      view = frozenView(this.bitmapBytes(large));
       this.#largeViews.set(large, view);
     }
     return view;

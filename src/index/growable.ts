@@ -3,18 +3,11 @@
  * changes its identity when they grow and is read again after every `reserve`. Their memory is scratch:
  * `release` passes it on.
  *
- * Of a large load they pass what they hold to a spill file instead of growing: `values` and `length` are then
- * what came after, `total` counts all.
+ * Of a large load they pass what they hold to a spill file whenever they are full: `values` and `length` are
+ * then what came after, `total` counts all.
  */
 import { borrowBuffer, returnBuffer } from './scratch-memory.ts';
-import {
-  Overflow,
-  readSpilled,
-  SPILL_BYTES_MIN,
-  type SpilledBytes,
-  type SpillSpace,
-  spill,
-} from './spill-file.ts';
+import { Overflow, readSpilled, type SpilledBytes, type SpillSpace, spill } from './spill-file.ts';
 
 export class GrowableWords {
   values: Uint32Array<ArrayBuffer>;
@@ -115,9 +108,22 @@ export class GrowableShorts {
     return this.values.subarray(0, this.length);
   }
 
+  clear(): void {
+    this.length = 0;
+    this.#spilledLength = 0;
+    this.#overflow.clear();
+  }
+
   /** Everything, to the start of `target`. */
   copyTo(target: Uint8Array): void {
     this.#overflow.copyTo(target, this.#heldBytes());
+  }
+
+  /** Appends everything, of which what was spilled stays where it is. */
+  moveTo(blocks: ByteBlocks): void {
+    for (const piece of this.#overflow.pieces) blocks.addLasting(piece);
+    blocks.takePart(this.length * 2).set(this.#heldBytes());
+    this.clear();
   }
 
   #heldBytes(): Uint8Array {
@@ -126,8 +132,8 @@ export class GrowableShorts {
 }
 
 /**
- * Bytes appended piece by piece into blocks, for what may pass any one typed array. Pieces are padded to 8
- * bytes and stand one after the other once copied out. Those that are somewhere for long enough stay there.
+ * Bytes appended piece by piece into blocks, for what may pass any one typed array. They stand one behind the other once
+ * copied out. Those that are somewhere for long enough stay there.
  */
 export class ByteBlocks {
   readonly #space: SpillSpace | null;
@@ -149,28 +155,39 @@ export class ByteBlocks {
     return this.#total;
   }
 
-  /** A piece to write to, contents undefined; valid until `release`, of blocks that are spilled until the next one. */
+  /** As `takePart`, and pads. */
   take(byteCount: number): Uint8Array {
-    const padded = Math.ceil(byteCount / 8) * 8;
-    if (this.#lastUsed + padded > this.#last.length) {
-      this.#closeBlock();
-      const bytesMax = this.#space === null ? BLOCK_BYTES_MAX : SPILLED_BLOCK_BYTES;
-      const blockBytes = Math.max(padded, Math.min(this.#ownBytes + 65_536, bytesMax));
-      this.#last = new Uint8Array(borrowBuffer(blockBytes));
-    }
-    const piece = this.#last.subarray(this.#lastUsed, this.#lastUsed + byteCount);
-    this.#last.fill(0, this.#lastUsed + byteCount, this.#lastUsed + padded);
-    this.#lastUsed += padded;
-    this.#total += padded;
-    this.#ownBytes += padded;
+    const piece = this.takePart(byteCount);
+    this.pad();
     return piece;
   }
 
-  /** Adds a piece, a multiple of 8 bytes, without a copy: it has to stay as it is until it is copied out. */
-  addLasting(piece: Uint8Array | SpilledBytes): void {
+  /** Bytes to write to, contents undefined; valid until `release`, of blocks that are spilled until the next ones. */
+  takePart(byteCount: number): Uint8Array {
+    if (this.#lastUsed + byteCount > this.#last.length) {
+      this.#closeBlock();
+      const bytesMax = this.#space === null ? BLOCK_BYTES_MAX : SPILLED_BLOCK_BYTES;
+      const blockBytes = Math.max(byteCount, Math.min(this.#ownBytes + 65_536, bytesMax));
+      this.#last = new Uint8Array(borrowBuffer(blockBytes));
+    }
+    const part = this.#last.subarray(this.#lastUsed, this.#lastUsed + byteCount);
+    this.#lastUsed += byteCount;
+    this.#total += byteCount;
+    this.#ownBytes += byteCount;
+    return part;
+  }
+
+  /** Zeros up to the next multiple of 8. */
+  pad(): void {
+    const byteCount = Math.ceil(this.#total / 8) * 8 - this.#total;
+    if (byteCount > 0) this.takePart(byteCount).fill(0);
+  }
+
+  /** Adds bytes without a copy: they have to stay as they are until they are copied out. */
+  addLasting(bytes: Uint8Array | SpilledBytes): void {
     this.#closeBlock();
-    this.#pieces.push(piece);
-    this.#total += piece.byteLength;
+    this.#pieces.push(bytes);
+    this.#total += bytes.byteLength;
   }
 
   copyTo(target: Uint8Array): void {
@@ -194,7 +211,7 @@ export class ByteBlocks {
   #closeBlock(): void {
     if (this.#lastUsed === 0) return;
     const block = this.#last.subarray(0, this.#lastUsed);
-    if (this.#space !== null && block.length >= SPILL_BYTES_MIN) {
+    if (this.#space !== null) {
       this.#pieces.push(spill(this.#space, block));
       returnBuffer(block.buffer);
     } else {

@@ -5,7 +5,7 @@
  * github.com/RoaringBitmap/RoaringFormatSpec.
  */
 
-import { GrowableShorts, GrowableWords } from './growable.ts';
+import { type ByteBlocks, GrowableShorts, GrowableWords } from './growable.ts';
 import { RoaringBitmap32 } from './roaring.ts';
 import type { SpillSpace } from './spill-file.ts';
 
@@ -20,8 +20,19 @@ export const BITSET_WORDS = 2048;
 /** 2 + 4 · runs bytes against the 8,192 of a bitset. */
 const RUNS_MAX = 2047;
 
+/** A bitmap that can be written in canonical portable bytes, once. */
+export interface Portable {
+  /** Slots. */
+  readonly cardinality: number;
+  readonly byteLength: number;
+  /** Writes the bytes to the start of `target`, which holds at least so many. */
+  writeTo(target: Uint8Array): void;
+  /** Appends the bytes, padded to 8. */
+  moveTo(blocks: ByteBlocks): void;
+}
+
 /** The containers of one bitmap, added in ascending order. */
-export class PortableWriter {
+export class PortableWriter implements Portable {
   readonly #pageKeys = new GrowableWords(16);
   /** 0 for arrays and bitsets. */
   readonly #runCounts = new GrowableWords(16);
@@ -32,7 +43,7 @@ export class PortableWriter {
   /** Slots added so far. */
   cardinality = 0;
 
-  /** `space`: where containers go that come to more than is kept in memory; such a writer is not reset. */
+  /** `space`: where containers go that come to more than is kept in memory. */
   constructor(space: SpillSpace | null = null) {
     this.#body = new GrowableShorts(1024, space);
   }
@@ -41,7 +52,7 @@ export class PortableWriter {
     this.#pageKeys.length = 0;
     this.#runCounts.length = 0;
     this.#cardinalities.length = 0;
-    this.#body.length = 0;
+    this.#body.clear();
     this.#hasRuns = false;
     this.cardinality = 0;
   }
@@ -111,10 +122,23 @@ export class PortableWriter {
     return this.#headerBytes() + this.#body.total * 2;
   }
 
-  /** Writes the bitmap at the start of `target`, which holds at least `byteLength` bytes. */
   writeTo(target: Uint8Array): void {
+    const headerBytes = this.#headerBytes();
+    this.#writeHeader(target.subarray(0, headerBytes));
+    this.#body.copyTo(target.subarray(headerBytes));
+  }
+
+  /** The writer starts anew. */
+  moveTo(blocks: ByteBlocks): void {
+    this.#writeHeader(blocks.takePart(this.#headerBytes()));
+    this.#body.moveTo(blocks);
+    blocks.pad();
+    this.reset();
+  }
+
+  #writeHeader(target: Uint8Array): void {
     const count = this.#pageKeys.length;
-    const header = new DataView(target.buffer, target.byteOffset, this.#headerBytes());
+    const header = new DataView(target.buffer, target.byteOffset, target.byteLength);
     let at = 0;
     if (this.#hasRuns) {
       header.setUint32(0, (COOKIE_WITH_RUNS | ((count - 1) << 16)) >>> 0, true);
@@ -139,7 +163,6 @@ export class PortableWriter {
         offset += containerBytes(this.#cardinalities.values[i], this.#runCounts.values[i]);
       }
     }
-    this.#body.copyTo(target.subarray(header.byteLength));
   }
 
   #addPageSlots(pageKey: number, slots: Uint32Array, from: number, to: number, runCount: number): void {
@@ -193,24 +216,38 @@ export class PortableWriter {
 
 /** The canonical portable bytes of any bitmap. */
 export function portableBytes(bitmap: RoaringBitmap32): Uint8Array {
-  let bytes = new Uint8Array(0);
-  writeSpent(bitmap.clone(), (byteCount) => {
-    bytes = new Uint8Array(byteCount);
-    return bytes;
-  });
+  const spent = new SpentBitmap(bitmap.clone());
+  const bytes = new Uint8Array(spent.byteLength);
+  spent.writeTo(bytes);
   return bytes;
 }
 
-/**
- * Writes the canonical portable bytes of a bitmap where `reserve` says, and disposes of the bitmap, which must not be a
- * view. The detour over no runs matters: `runOptimize` keeps a container of runs that is as large as its array, but does
- * not turn such an array into runs.
- */
-export function writeSpent(bitmap: RoaringBitmap32, reserve: (byteCount: number) => Uint8Array): void {
-  bitmap.removeRunCompression();
-  bitmap.runOptimize();
-  bitmap.serialize('portable', reserve(bitmap.getSerializationSizeInBytes('portable')));
-  bitmap.dispose();
+/** A bitmap, not a view, that is disposed of once it is written, and is nobody else's from now on. */
+export class SpentBitmap implements Portable {
+  readonly cardinality: number;
+  readonly byteLength: number;
+  readonly #bitmap: RoaringBitmap32;
+
+  /**
+   * The detour over no runs matters: `runOptimize` keeps a container of runs that is as large as its array, but does not
+   * turn such an array into runs.
+   */
+  constructor(bitmap: RoaringBitmap32) {
+    bitmap.removeRunCompression();
+    bitmap.runOptimize();
+    this.#bitmap = bitmap;
+    this.cardinality = bitmap.size;
+    this.byteLength = bitmap.getSerializationSizeInBytes('portable');
+  }
+
+  writeTo(target: Uint8Array): void {
+    this.#bitmap.serialize('portable', target.subarray(0, this.byteLength));
+    this.#bitmap.dispose();
+  }
+
+  moveTo(blocks: ByteBlocks): void {
+    this.writeTo(blocks.take(this.byteLength));
+  }
 }
 
 /** A read-only bitmap over portable bytes, which must be valid, stay alive and never change. */

@@ -5,6 +5,7 @@
 import { PAGE_SLOTS } from '../limits.ts';
 import { BITSET_WORDS, frozenView, PortableWriter } from './portable.ts';
 import type { RoaringBitmap32 } from './roaring.ts';
+import { borrowBuffer, borrowWords, returnBuffer, returnWords } from './scratch-memory.ts';
 
 const BITSET_BYTES = BITSET_WORDS * 4;
 /** Positions of a page up to which sorting them beats clearing and scanning a page bitset. */
@@ -12,14 +13,21 @@ const SORTED_POSITIONS_MAX = 256;
 
 /** A read-only bitmap of the slots. */
 export function unionOfSlots(slots: Uint32Array): RoaringBitmap32 {
+  return frozenView(bytesOfSlots(slots));
+}
+
+/** The same in canonical portable bytes. */
+export function bytesOfSlots(slots: Uint32Array): Uint8Array {
   const writer = new PortableWriter();
-  const counts = new Uint32Array(PAGE_SLOTS);
+  const counts = borrowWords(PAGE_SLOTS).fill(0);
   const pageCount = countByPage(slots, counts);
   if (pageCount * BITSET_BYTES <= slots.length * 2) addByBitsets(slots, counts, pageCount, writer);
   else addBySorting(slots, counts, writer);
   const bytes = new Uint8Array(writer.byteLength);
   writer.writeTo(bytes);
-  return frozenView(bytes);
+  returnWords(counts);
+  writer.release();
+  return bytes;
 }
 
 /** Slots of each page; returns the number of pages with any. */
@@ -36,8 +44,8 @@ function addByBitsets(
   pageCount: number,
   writer: PortableWriter,
 ): void {
-  const bitsets = new Uint32Array(pageCount * BITSET_WORDS);
-  const wordStarts = new Uint32Array(PAGE_SLOTS);
+  const bitsets = borrowWords(pageCount * BITSET_WORDS).fill(0);
+  const wordStarts = borrowWords(PAGE_SLOTS);
   for (let page = 0, at = 0; page < PAGE_SLOTS; page++) {
     wordStarts[page] = at;
     if (counts[page] > 0) at += BITSET_WORDS;
@@ -46,6 +54,8 @@ function addByBitsets(
   for (let page = 0; page < PAGE_SLOTS; page++) {
     if (counts[page] > 0) writer.addBitset(page, bitsets, wordStarts[page]);
   }
+  returnWords(wordStarts);
+  returnWords(bitsets);
 }
 
 function setSlots(bitsets: Uint32Array, wordStarts: Uint32Array, slots: Uint32Array): void {
@@ -56,7 +66,7 @@ function setSlots(bitsets: Uint32Array, wordStarts: Uint32Array, slots: Uint32Ar
 }
 
 function addBySorting(slots: Uint32Array, counts: Uint32Array, writer: PortableWriter): void {
-  const positions = new Uint16Array(slots.length);
+  const positions = new Uint16Array(borrowBuffer(slots.length * 2));
   const ends = scatterByPage(slots, counts, positions);
   const bitset = new Uint32Array(BITSET_WORDS);
   const sorted = new Uint32Array(SORTED_POSITIONS_MAX);
@@ -73,11 +83,18 @@ function addBySorting(slots: Uint32Array, counts: Uint32Array, writer: PortableW
       writer.addBitset(page, bitset, 0);
     }
   }
+  returnWords(ends);
+  returnBuffer(positions.buffer);
 }
 
-/** Positions within their pages, page after page; returns where each page ends. */
-function scatterByPage(slots: Uint32Array, counts: Uint32Array, positions: Uint16Array): Uint32Array {
-  const cursors = new Uint32Array(PAGE_SLOTS);
+/** Positions within their pages, page after page; returns where each page ends, in scratch memory. */
+function scatterByPage(
+  slots: Uint32Array,
+  counts: Uint32Array,
+  positions: Uint16Array,
+): Uint32Array<ArrayBuffer> {
+  const cursors = borrowWords(PAGE_SLOTS);
+  cursors[0] = 0;
   for (let page = 1; page < PAGE_SLOTS; page++) cursors[page] = cursors[page - 1] + counts[page - 1];
   for (let i = 0; i < slots.length; i++) positions[cursors[slots[i] >>> 16]++] = slots[i];
   return cursors;

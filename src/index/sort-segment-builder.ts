@@ -60,7 +60,7 @@ export class SortSegmentBuilder {
   readonly #sparsePositions: GrowableShorts;
   readonly #sparseKeys: GrowableWords;
   readonly #layers: PortableWriter[] = [];
-  readonly #present = new PortableWriter();
+  readonly #present: PortableWriter;
   readonly #layerWords = new Uint32Array(KEY_BITS * BITSET_WORDS);
   #keyMin = 0xffffffff;
   #keyMax = 0;
@@ -70,6 +70,7 @@ export class SortSegmentBuilder {
     this.#memory = options.memory ?? null;
     this.#transpose = options.transpose;
     const space = options.space ?? null;
+    this.#present = new PortableWriter(space);
     this.#denseKeys = new ByteBlocks(space);
     this.#sparsePositions = new GrowableShorts(1024, space);
     this.#sparseKeys = new GrowableWords(1024, space);

@@ -76,40 +76,50 @@ export function readSpilled(
     throw new RangeError(`bytes ${from} to ${from + target.byteLength} of ${byteLength} spilled`);
   }
   for (let at = 0; at < target.byteLength; ) {
-    const count = readSome(fd, directory, target.subarray(at), offset + from + at);
+    const count = readSome(fd, directory, target, at, offset + from + at);
     if (count === 0) throw new RangeError(`the spill file ends at byte ${offset + from + at}`);
     at += count;
   }
 }
 
-function readSome(fd: number, directory: string, target: Uint8Array, position: number): number {
+/** Fills some of target[at …] and returns how many bytes. */
+function readSome(fd: number, directory: string, target: Uint8Array, at: number, position: number): number {
   try {
-    return readSync(fd, target, 0, target.byteLength, position);
+    return readSync(fd, target, at, target.byteLength - at, position);
   } catch (cause) {
     throw spillFailed(directory, 'read', cause);
   }
 }
 
-/** Bytes from which an array is spilled rather than doubled. */
-export const SPILL_BYTES_MIN = 256 * 1024;
+/** Bytes that an array holds which is spilled whenever it is full: what is worth a write. */
+const HELD_BYTES = 64 * 1024;
 
 /** The bytes of an array that grows, as far as they have been spilled, in order. Without a space none are. */
 export class Overflow {
   readonly #space: SpillSpace | null;
-  readonly #pieces: SpilledBytes[] = [];
+  #pieces: SpilledBytes[] = [];
 
   constructor(space: SpillSpace | null) {
     this.#space = space;
   }
 
-  /** Bytes that the array has to hold at first of so many that it will have. */
+  /** In order. */
+  get pieces(): readonly SpilledBytes[] {
+    return this.#pieces;
+  }
+
+  clear(): void {
+    this.#pieces = [];
+  }
+
+  /** Bytes that the array has to hold at first of so many that it may have. */
   bytesToHold(byteLength: number): number {
-    return this.#space === null ? byteLength : Math.min(byteLength, SPILL_BYTES_MIN);
+    return this.#space === null ? byteLength : HELD_BYTES;
   }
 
   /** Takes the bytes, or says that they have to stay. */
   take(bytes: Uint8Array): boolean {
-    if (this.#space === null || bytes.byteLength < SPILL_BYTES_MIN) return false;
+    if (this.#space === null || bytes.byteLength === 0) return false;
     this.#pieces.push(spill(this.#space, bytes));
     return true;
   }

@@ -10,6 +10,7 @@ import { BitloomError } from '../errors.ts';
 import { DictionarySegment } from '../index/dictionary-segment.ts';
 import type { SegmentBytes } from '../index/segment.ts';
 import type { SegmentMemory } from '../index/segment-memory.ts';
+import type { SpillSpace } from '../index/spill-file.ts';
 import type { FieldSegments, VersionSegments } from '../index/version.ts';
 import { type ChunkMessage, NO_FIELD } from './accumulator-message.ts';
 import {
@@ -345,8 +346,7 @@ class Coordinator {
     });
     const inputBytes = sources.reduce((sum, { messages }) => sum + partBytes(messages), 0);
     const mergeMode = this.#request.settings.mode === 'merge';
-    const parts = feeding.flatMap((table) => table.parts);
-    const space = this.#messageMemory.spaceFor(parts.map(({ accumulator }) => accumulator));
+    const space = this.#spaceFor(feeding);
     for (const kind of ['filter', 'sort'] as const) {
       if (!field[kind]) continue;
       const merge: FieldMerge = {
@@ -370,6 +370,7 @@ class Coordinator {
     const merge = {
       messages: aliveTables.flatMap((table) => messagesOf(table, NO_FIELD)),
       previous: this.#request.settings.mode === 'merge' ? this.#request.previous.alive : null,
+      space: this.#spaceFor(aliveTables),
     };
     this.#queueMerge({
       merge: { kind: 'alive', merge },
@@ -379,6 +380,12 @@ class Coordinator {
         this.staging.alive = segment;
       },
     });
+  }
+
+  /** Where what is merged of these tables puts what is too much for memory. */
+  #spaceFor(tables: readonly TableLoad[]): SpillSpace | null {
+    const parts = tables.flatMap((table) => table.parts);
+    return this.#messageMemory.spaceFor(parts.map(({ accumulator }) => accumulator));
   }
 
   #queueMerge(merge: PendingMerge): void {

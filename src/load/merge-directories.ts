@@ -1,10 +1,16 @@
-/** Adds directories to a segment key by key: lists are united with lists, and what has bitmaps as bitmaps. */
+/** Adds directories to a segment key by key: lists are united with lists, and what has bitmaps or is very long as sets. */
 import type { FilterSegmentBuilder } from '../index/filter-segment-builder.ts';
-import { RoaringBitmap32 } from '../index/roaring.ts';
 import type { Kernels } from '../kernels/kernels.ts';
-import { type Directory, isBitmapDirectory, isListDirectory, kept, NO_LISTS } from './merge-directory.ts';
+import {
+  type Directory,
+  isBitmapDirectory,
+  isListDirectory,
+  NO_LISTS,
+  type SlotSource,
+} from './merge-directory.ts';
 import { firstAbove } from './merge-entries.ts';
 import { countSlots, ListUnion } from './merge-lists.ts';
+import type { SlotUnion } from './merge-union.ts';
 
 /** Slots of one key up to which its lists are united as lists; more of them take less memory as bitmaps. */
 const LISTED_SLOTS_MAX = 1 << 20;
@@ -12,18 +18,18 @@ const LISTED_SLOTS_MAX = 1 << 20;
 /** What one directory has of a key. */
 interface Entry {
   readonly key: number;
-  readonly directory: Directory;
-  readonly position: number;
+  readonly source: SlotSource;
 }
-
-const NO_SLOTS = new Uint32Array(0);
 
 export class DirectoryMerge {
   readonly #builder: FilterSegmentBuilder;
+  readonly #slotUnion: SlotUnion;
   readonly #listUnion: ListUnion;
 
-  constructor(kernels: Kernels, builder: FilterSegmentBuilder) {
+  /** Takes kernel memory, which the caller releases. */
+  constructor(kernels: Kernels, slotUnion: SlotUnion, builder: FilterSegmentBuilder) {
     this.#builder = builder;
+    this.#slotUnion = slotUnion;
     this.#listUnion = new ListUnion(kernels);
   }
 
@@ -32,7 +38,7 @@ export class DirectoryMerge {
     const listDirectories = directories.filter(isListDirectory);
     const isOneLongKey =
       countSlots(listDirectories) > LISTED_SLOTS_MAX &&
-      listDirectories.every(({ keys }) => keys.length === 1);
+      listDirectories.every(({ from, to }) => to - from === 1);
     const { keys, starts, slots } = isOneLongKey ? NO_LISTS : this.#listUnion.unite(listDirectories);
     const entries = (isOneLongKey ? directories : directories.filter(isBitmapDirectory))
       .flatMap(entriesOf)
@@ -43,50 +49,31 @@ export class DirectoryMerge {
       while (end < entries.length && entries[end].key === key) end++;
       const to = firstAbove(keys, from, keys.length, key - 1);
       this.#builder.addDirectory(keys, starts, slots, from, to);
+      const sources = entries.slice(at, end).map(({ source }) => source);
       const isListed = to < keys.length && keys[to] === key;
-      const list = isListed ? slots.subarray(starts[to], starts[to + 1]) : NO_SLOTS;
-      this.#addBitmaps(key, entries.slice(at, end), list);
+      if (isListed) {
+        sources.push({ kind: 'list', slots: slots.subarray(starts[to], starts[to + 1]), loss: null });
+      }
+      this.#builder.takePortable(key, this.#slotUnion.unite(sources));
       from = to + Number(isListed);
     }
     this.#builder.addDirectory(keys, starts, slots, from, keys.length);
   }
-
-  /** The merge is spent. */
-  release(): void {
-    this.#listUnion.release();
-  }
-
-  /** Entries of one key, with a list of it. */
-  #addBitmaps(key: number, entries: readonly Entry[], list: Uint32Array): void {
-    const [{ directory, position }] = entries;
-    if (
-      entries.length === 1 &&
-      list.length === 0 &&
-      isBitmapDirectory(directory) &&
-      directory.loss === null
-    ) {
-      this.#builder.addBitmap(key, directory.bitmaps.at(position));
-      return;
-    }
-    const union = new RoaringBitmap32(list);
-    for (const { directory, position } of entries) {
-      const bitmap = bitmapAt(directory, position);
-      const added = kept(bitmap, directory.loss);
-      union.orInPlace(added);
-      // Native memory that would wait for the garbage collector; a view has none.
-      if (added !== bitmap) added.dispose();
-      if (!bitmap.isFrozen) bitmap.dispose();
-    }
-    this.#builder.takeBitmap(key, union);
-  }
 }
 
 function entriesOf(directory: Directory): Entry[] {
-  return Array.from(directory.keys, (key, position) => ({ key, directory, position }));
+  const { keys, from, to } = directory;
+  return Array.from({ length: to - from }, (_, i) => ({
+    key: keys[from + i],
+    source: sourceAt(directory, from + i),
+  }));
 }
 
-function bitmapAt(directory: Directory, position: number): RoaringBitmap32 {
-  if (isBitmapDirectory(directory)) return directory.bitmaps.at(position);
+function sourceAt(directory: Directory, position: number): SlotSource {
+  const { loss } = directory;
+  if (isBitmapDirectory(directory)) return { kind: 'bitmap', bytes: directory.bitmaps.at(position), loss };
   const { starts, slots } = directory;
-  return new RoaringBitmap32(slots.subarray(starts[position], starts[position + 1]));
+  return slots instanceof Uint32Array
+    ? { kind: 'list', slots: slots.subarray(starts[position], starts[position + 1]), loss }
+    : { kind: 'list', slots, loss };
 }

@@ -12,20 +12,13 @@ import type { Kernels } from '../kernels/kernels.ts';
 import { type ChunkMessage, KIND_BITMAPS, KIND_PAIRS, KIND_PRESENT, NO_RUN } from './accumulator-message.ts';
 import type { FieldMerge, FieldSource } from './merge.ts';
 import { DirectoryMerge } from './merge-directories.ts';
-import { kept, type Loss } from './merge-directory.ts';
-import {
-  isSpilled,
-  type MessagePart,
-  PartBitmaps,
-  pairsOf,
-  partsOf,
-  ReadBuffer,
-  unionOf,
-} from './merge-parts.ts';
+import type { Loss, SlotSource } from './merge-directory.ts';
+import { isSpilled, type MessagePart, PartBitmaps, pairsOf, partsOf, ReadBuffer } from './merge-parts.ts';
 import {
   BitmapsCursor,
   type Cursor,
   inKeyOrder,
+  type ListCursor,
   ListsCursor,
   roundsOf,
   SpilledListsCursor,
@@ -33,64 +26,74 @@ import {
   windowWordsFor,
 } from './merge-rounds.ts';
 import { firstRuns } from './merge-runs.ts';
+import { SlotUnion, unitedInMemory } from './merge-union.ts';
 
 /** One table, or the previous version. */
 interface Layer {
   readonly cursors: Cursor[];
-  /** Slots that have a value; null: to be found out from the directories. */
-  present: RoaringBitmap32 | null;
+  /** The slots that have a value, but for those of `unlisted`. */
+  readonly present: SlotSource[];
+  /** The cursors whose slots have to be found out by reading them. */
+  unlisted: readonly ListCursor[];
 }
 
 /** A filter segment. */
 export function mergeFilterField(kernels: Kernels, merge: FieldMerge): SegmentBytes {
-  const windowWords =
-    merge.space === null ? 0 : windowWordsFor(merge.space.windowBytes, countSpilledLists(merge));
+  const { field, memory, space } = merge;
+  const mark = kernels.memory.mark();
+  const windowWords = space === null ? 0 : windowWordsFor(space.windowBytes, countSpilledLists(merge));
   const layers: Layer[] = merge.sources.map((source) => layerOf(source, merge, windowWords));
   if (merge.previous !== null) layers.unshift(previousLayer(merge.previous));
   // Otherwise the builder finds out, which has not all of it in memory here.
-  if (merge.space !== null) for (const layer of layers) layer.present ??= presentOf(layer);
+  if (space !== null) for (const layer of layers) listPresent(layer);
   if (!merge.many) dropOverwritten(layers);
   const cursors = layers.flatMap((layer) => layer.cursors);
   const builder = new FilterSegmentBuilder({
-    field: merge.field,
+    field,
     keyCountMax: cursors.reduce((sum, { keyCount }) => sum + keyCount, 1),
     slotCountMax: cursors.reduce((sum, cursor) => sum + cursor.countSmallSlots(), 0),
-    memory: merge.memory,
-    space: merge.space,
+    memory,
+    space,
   });
-  const directoryMerge = new DirectoryMerge(kernels, builder);
+  const slotUnion = new SlotUnion(kernels, space);
+  const directoryMerge = new DirectoryMerge(kernels, slotUnion, builder);
   for (const directories of roundsOf(cursors)) directoryMerge.add(directories);
-  directoryMerge.release();
-  const present = unionOfPresent(layers);
-  const segment = builder.finish(present);
-  // Native memory that would wait for the garbage collector; a view has none.
-  for (const bitmap of [present, ...layers.map((layer) => layer.present)]) {
-    if (bitmap?.isFrozen === false) bitmap.dispose();
-  }
+  for (const cursor of cursors) cursor.release();
+  // A slot that one layer loses has a value in another.
+  const present = layers.flatMap((layer) => layer.present);
+  const isListed = layers.every((layer) => layer.unlisted.length === 0);
+  const segment = builder.finish(isListed ? slotUnion.unite(present) : undefined);
+  slotUnion.release();
+  kernels.memory.release(mark);
   return segment;
 }
 
 function layerOf(source: FieldSource, { field, space }: FieldMerge, windowWords: number): Layer {
   const cursors: Cursor[] = [];
-  const partsOfMessages = source.messages.map((message) => fieldParts(message, field));
-  const present = partsOfMessages.every(hasPresent) ? new RoaringBitmap32() : null;
+  const present: SlotSource[] = [];
+  const unlisted: ListCursor[] = [];
   const runs = firstRuns(source.messages);
   const losses = new Map<number, Loss>();
-  const buffer = new ReadBuffer();
-  partsOfMessages.forEach((parts, index) => {
+  source.messages.forEach((message, index) => {
+    const parts = fieldParts(message, field);
+    const listedRuns = new Set(parts.filter(({ kind }) => kind === KIND_PRESENT).map(({ run }) => run));
     const translation = source.translations?.[index] ?? null;
     for (const part of parts) {
       const loss = part.run === NO_RUN ? null : lossOf(source, runs[index] + part.run, losses);
-      if (part.kind === KIND_PAIRS) cursors.push(listsCursor(part, translation, loss, space, windowWords));
-      if (part.kind !== KIND_BITMAPS && part.kind !== KIND_PRESENT) continue;
-      const bitmaps = new PartBitmaps(part, buffer);
-      const { keys } = bitmaps;
-      if (part.kind === KIND_BITMAPS)
-        cursors.push(new BitmapsCursor(translated(keys, translation), bitmaps, loss));
-      for (let i = 0; present !== null && i < keys.length; i++) present.orInPlace(kept(bitmaps.at(i), loss));
+      if (part.kind === KIND_PAIRS) {
+        const cursor = listsCursor(part, translation, loss, space, windowWords);
+        cursors.push(cursor);
+        if (!listedRuns.has(part.run)) unlisted.push(cursor);
+      } else if (part.kind === KIND_BITMAPS || part.kind === KIND_PRESENT) {
+        const bitmaps = new PartBitmaps(part);
+        const { keys } = bitmaps;
+        if (part.kind === KIND_BITMAPS)
+          cursors.push(new BitmapsCursor(translated(keys, translation), bitmaps, loss));
+        for (let i = 0; i < keys.length; i++) present.push({ kind: 'bitmap', bytes: bitmaps.at(i), loss });
+      }
     }
   });
-  return { cursors, present };
+  return { cursors, present, unlisted };
 }
 
 function fieldParts(message: ChunkMessage, field: string): MessagePart[] {
@@ -98,12 +101,6 @@ function fieldParts(message: ChunkMessage, field: string): MessagePart[] {
     message,
     message.fields.findIndex(({ name }) => name === field),
   );
-}
-
-/** The slots of all lists are there as bitmaps, too. */
-function hasPresent(parts: readonly MessagePart[]): boolean {
-  const runs = new Set(parts.filter(({ kind }) => kind === KIND_PRESENT).map(({ run }) => run));
-  return parts.every(({ kind, run }) => kind !== KIND_PAIRS || runs.has(run));
 }
 
 function countSpilledLists({ sources, field }: FieldMerge): number {
@@ -117,7 +114,7 @@ function listsCursor(
   loss: Loss | null,
   space: SpillSpace | null,
   windowWords: number,
-): Cursor {
+): ListCursor {
   if (isSpilled(part) && translation === null) return new SpilledListsCursor(part, windowWords, loss);
   const lists = pairsOf(part);
   const ordered =
@@ -145,12 +142,13 @@ function translated(keys: Uint32Array, translation: Uint32Array | null): Uint32A
 function previousLayer(previous: SegmentBytes): Layer {
   const segment = new FilterSegment(previous);
   const { runKeys, runStarts, runSlots, bitmapKeys } = segment;
-  const bitmaps = { at: (position: number) => segment.bitmap(bitmapKeys[position]) };
+  const bitmaps = { at: (position: number) => segment.bitmapBytes(position) };
   const cursors = [
     new ListsCursor({ keys: runKeys, starts: runStarts, slots: runSlots }, null),
     new BitmapsCursor(bitmapKeys, bitmaps, null),
   ];
-  return { cursors, present: segment.present };
+  const present: SlotSource[] = [{ kind: 'bitmap', bytes: segment.presentBytes, loss: null }];
+  return { cursors, present, unlisted: [] };
 }
 
 /** Every layer loses the slots for which a later layer has a value. */
@@ -158,9 +156,10 @@ function dropOverwritten(layers: Layer[]): void {
   if (layers.length < 2) return;
   let later: RoaringBitmap32 | null = null;
   for (const layer of layers.toReversed()) {
-    layer.present ??= presentOf(layer);
+    listPresent(layer);
     if (later !== null) loseSlots(layer, later);
-    later = later === null ? layer.present : RoaringBitmap32.or(later, layer.present);
+    const present = unitedInMemory(layer.present);
+    later = later === null ? present : RoaringBitmap32.or(later, present);
   }
 }
 
@@ -178,15 +177,17 @@ function loseSlots(layer: Layer, slots: RoaringBitmap32): void {
   }
 }
 
-function presentOf(layer: Layer): RoaringBitmap32 {
-  const present = new RoaringBitmap32();
-  for (const cursor of layer.cursors) present.orInPlace(kept(cursor.union(), cursor.loss));
-  return present;
-}
-
-/** Undefined when the builder has to find out. A slot that one layer loses has a value in another. */
-function unionOfPresent(layers: readonly Layer[]): RoaringBitmap32 | undefined {
-  const present = layers.map((layer) => layer.present);
-  if (present.length === 1) return present[0] ?? undefined;
-  return present.every((bitmap) => bitmap !== null) ? unionOf(present) : undefined;
+/** All slots that have a value become known. */
+function listPresent(layer: Layer): void {
+  if (layer.unlisted.length === 0) return;
+  const buffer = new ReadBuffer();
+  const found = new RoaringBitmap32();
+  for (const cursor of layer.unlisted) {
+    const slots = cursor.union(buffer);
+    found.orInPlace(cursor.loss === null ? slots : RoaringBitmap32.andNot(slots, cursor.loss.bitmap));
+  }
+  buffer.release();
+  layer.present.push({ kind: 'bitmap', bytes: found.serialize('portable'), loss: null });
+  found.dispose();
+  layer.unlisted = [];
 }

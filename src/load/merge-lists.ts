@@ -4,11 +4,12 @@
  * merged there afterwards.
  */
 import { returnWords } from '../index/scratch-memory.ts';
+import { readSpilled, type SpilledBytes } from '../index/spill-file.ts';
 import type { KernelMemory, Pointer } from '../kernels/kernel-memory.ts';
 import type { Kernels } from '../kernels/kernels.ts';
-import { type ListDirectory, type Lists, NO_LISTS } from './merge-directory.ts';
+import { type ListDirectory, type Lists, NO_LISTS, setOf, slotsIn } from './merge-directory.ts';
 import { orderByKey } from './merge-entries.ts';
-import { SlotSet } from './merge-slot-set.ts';
+import type { SlotSet } from './merge-slot-set.ts';
 
 /** Keys per entry, from the smallest key to the largest, up to which each has a counter, used or not. */
 const COUNTED_KEYS_PER_ENTRY = 4;
@@ -30,6 +31,7 @@ export class ListUnion {
   readonly #kernels: Kernels;
   readonly #mark: Pointer;
 
+  /** Takes kernel memory, which the caller releases. */
   constructor(kernels: Kernels) {
     this.#kernels = kernels;
     this.#mark = kernels.memory.mark();
@@ -38,7 +40,10 @@ export class ListUnion {
   /** Of directories that are not empty. Valid until the next call. Takes kernel memory for twice the slots. */
   unite(directories: readonly ListDirectory[]): Lists {
     if (directories.length === 0) return NO_LISTS;
-    if (directories.length === 1 && directories[0].loss === null) return directories[0];
+    const [first] = directories;
+    if (directories.length === 1 && first.loss === null && first.slots instanceof Uint32Array) {
+      return viewOf(first, first.slots);
+    }
     const { memory } = this.#kernels;
     memory.release(this.#mark);
     const table = allocateTable(memory, directories);
@@ -47,18 +52,13 @@ export class ListUnion {
     return this.#united(table, order);
   }
 
-  /** The union is spent, and so is what it returned. */
-  release(): void {
-    this.#kernels.memory.release(this.#mark);
-  }
-
   /** The entries by key, in the order of the directories where keys are equal. */
   #order(directories: readonly ListDirectory[], { keys, count }: EntryTable): Pointer {
     const kernels = this.#kernels;
     const { memory } = kernels;
     const order = memory.allocate(count * 4);
-    const keyMin = directories.reduce((least, directory) => Math.min(least, directory.keys[0]), UINT32_MAX);
-    const keyMax = directories.reduce((most, { keys }) => Math.max(most, keys[keys.length - 1]), 0);
+    const keyMin = directories.reduce((least, { keys, from }) => Math.min(least, keys[from]), UINT32_MAX);
+    const keyMax = directories.reduce((most, { keys, to }) => Math.max(most, keys[to - 1]), 0);
     const keyRange = keyMax - keyMin + 1;
     if (keyRange <= count * COUNTED_KEYS_PER_ENTRY) {
       kernels.orderEntries(keys, count, keyMin, keyRange, memory.allocate(keyRange * 4), order);
@@ -108,7 +108,7 @@ export class ListUnion {
 const UINT32_MAX = 0xffffffff;
 
 export function countSlots(directories: readonly ListDirectory[]): number {
-  return directories.reduce((sum, { keys, starts }) => sum + starts[keys.length] - starts[0], 0);
+  return directories.reduce((sum, directory) => sum + slotsIn(directory), 0);
 }
 
 function wordsAt(memory: KernelMemory, pointer: Pointer, count: number): Uint32Array {
@@ -116,7 +116,7 @@ function wordsAt(memory: KernelMemory, pointer: Pointer, count: number): Uint32A
 }
 
 function allocateTable(memory: KernelMemory, directories: readonly ListDirectory[]): EntryTable {
-  const count = directories.reduce((sum, { keys }) => sum + keys.length, 0);
+  const count = directories.reduce((sum, { from, to }) => sum + to - from, 0);
   const slotCount = countSlots(directories);
   return {
     count,
@@ -139,41 +139,51 @@ function copyEntries(memory: KernelMemory, directories: readonly ListDirectory[]
   for (const directory of directories) {
     const { loss } = directory;
     if (loss === null) {
-      const from = directory.starts[0];
-      const to = directory.starts[directory.keys.length];
-      const list = directory.slots.subarray(from, to);
-      // What is copied from shared memory goes byte by byte unless source and target are in step in words of 64 bits.
-      if ((list.byteOffset & 7) !== ((slots.byteOffset + end * 4) & 7)) end++;
-      slots.set(list, end);
-      copyBounds(directory.keys, directory.starts, end - from, keys, starts, ends, entry);
-      end += to - from;
+      const slotCount = slotsIn(directory);
+      const first = directory.starts[directory.from];
+      if (directory.slots instanceof Uint32Array) {
+        const list = directory.slots.subarray(first, first + slotCount);
+        // What is copied from shared memory goes byte by byte unless source and target are in step in words of 64 bits.
+        if ((list.byteOffset & 7) !== ((slots.byteOffset + end * 4) & 7)) end++;
+        slots.set(list, end);
+      } else readSlots(directory.slots, slots.subarray(end, end + slotCount));
+      copyBounds(directory, end - first, keys, starts, ends, entry);
+      end += slotCount;
     } else {
-      loss.set ??= new SlotSet(loss.bitmap);
-      end = copyKept(directory, loss.set, keys, starts, ends, entry, slots, end);
+      end = copyKept(directory, setOf(loss), keys, starts, ends, entry, slots, end);
     }
-    entry += directory.keys.length;
+    entry += directory.to - directory.from;
   }
 }
 
+function readSlots(slots: SpilledBytes, target: Uint32Array): Uint32Array {
+  readSpilled(slots, 0, new Uint8Array(target.buffer, target.byteOffset, target.byteLength));
+  return target;
+}
+
+function viewOf({ keys, starts, from, to }: ListDirectory, slots: Uint32Array): Lists {
+  return { keys: keys.subarray(from, to), starts: starts.subarray(from, to + 1), slots };
+}
+
 function copyBounds(
-  keys: Uint32Array,
-  starts: Uint32Array,
+  { keys, starts, from, to }: ListDirectory,
   shift: number,
   keysOut: Uint32Array,
   startsOut: Uint32Array,
   endsOut: Uint32Array,
   at: number,
 ): void {
-  for (let i = 0; i < keys.length; i++) {
-    keysOut[at + i] = keys[i];
-    startsOut[at + i] = starts[i] + shift;
-    endsOut[at + i] = starts[i + 1] + shift;
+  const move = at - from;
+  for (let i = from; i < to; i++) {
+    keysOut[i + move] = keys[i];
+    startsOut[i + move] = starts[i] + shift;
+    endsOut[i + move] = starts[i + 1] + shift;
   }
 }
 
 /** The end of the slots that are not lost, the first of which goes to slotsOut[end]. */
 function copyKept(
-  { keys, starts, slots }: ListDirectory,
+  { keys, starts, slots, from, to }: ListDirectory,
   lost: SlotSet,
   keysOut: Uint32Array,
   startsOut: Uint32Array,
@@ -182,12 +192,13 @@ function copyKept(
   slotsOut: Uint32Array,
   end: number,
 ): number {
+  const list = slots instanceof Uint32Array ? slots : readSlots(slots, new Uint32Array(slots.byteLength / 4));
   let next = end;
-  for (let i = 0; i < keys.length; i++) {
-    keysOut[at + i] = keys[i];
-    startsOut[at + i] = next;
-    for (let j = starts[i]; j < starts[i + 1]; j++) if (!lost.has(slots[j])) slotsOut[next++] = slots[j];
-    endsOut[at + i] = next;
+  for (let i = from; i < to; i++) {
+    keysOut[at + i - from] = keys[i];
+    startsOut[at + i - from] = next;
+    for (let j = starts[i]; j < starts[i + 1]; j++) if (!lost.has(list[j])) slotsOut[next++] = list[j];
+    endsOut[at + i - from] = next;
   }
   return next;
 }

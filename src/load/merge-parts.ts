@@ -2,8 +2,8 @@
  * Reads the parts of chunk messages: in place, or from the spill file a copy of what is asked for. One small object per
  * part, none per value.
  */
-import { BITSET_WORDS, frozenView } from '../index/portable.ts';
-import { RoaringBitmap32 } from '../index/roaring.ts';
+import { BITSET_WORDS } from '../index/portable.ts';
+import { borrowWords, returnWords } from '../index/scratch-memory.ts';
 import { readSpilled, type SpilledBytes } from '../index/spill-file.ts';
 import { PAGE_SLOTS } from '../limits.ts';
 import {
@@ -19,7 +19,7 @@ import {
   PART_WORDS,
 } from './accumulator-message.ts';
 import { bitmapsHeaderWords } from './accumulator-output.ts';
-import type { Lists } from './merge-directory.ts';
+import type { BitmapList, Lists, StoredBitmap } from './merge-directory.ts';
 import { isInMemory, type MessageBlock } from './message-blocks.ts';
 
 export interface MessagePart {
@@ -136,61 +136,56 @@ export function pageOf(
 
 /** Where the bytes of the column of a KIND_PAGE part are. */
 export function columnBytesOf({ block, offset }: MessagePart): Uint8Array | SpilledBytes {
-  const byteLength = PAGE_SLOTS * 4;
-  if (isInMemory(block)) return new Uint8Array(block, offset, byteLength);
-  return { ...block, offset: block.offset + offset, byteLength };
+  return bytesOfBlock(block, offset, PAGE_SLOTS * 4);
 }
 
-/** Memory that one bitmap after the other is read to. */
+/** Memory that one thing after the other is read to. */
 export class ReadBuffer {
   #words = new Uint32Array(0);
 
   /** So many words, which are those of the call before. */
   take(count: number): Uint32Array {
-    if (count > this.#words.length) this.#words = new Uint32Array(2 * count);
+    if (count > this.#words.length) {
+      this.release();
+      this.#words = borrowWords(count);
+    }
     return this.#words.subarray(0, count);
+  }
+
+  /** What was read is spent. */
+  release(): void {
+    if (this.#words.length > 0) returnWords(this.#words);
+    this.#words = new Uint32Array(0);
   }
 }
 
 /** The bitmaps of a KIND_BITMAPS or KIND_PRESENT part. */
-export class PartBitmaps {
+export class PartBitmaps implements BitmapList {
   readonly keys: Uint32Array;
   readonly #part: MessagePart;
-  readonly #buffer: ReadBuffer | null;
   /** Of each bitmap, in bytes from the first one. */
   readonly #ends: Uint32Array;
 
-  /** `buffer`: where bitmaps are read to that were spilled; null: each to memory of its own. */
-  constructor(part: MessagePart, buffer: ReadBuffer | null) {
+  constructor(part: MessagePart) {
     this.#part = part;
-    this.#buffer = buffer;
     this.keys = wordsOf(part, 0, part.keys);
     this.#ends = wordsOf(part, part.keys, part.keys);
   }
 
-  /** A frozen view, valid until the buffer, if there is one, is used again. */
-  at(position: number): RoaringBitmap32 {
+  at(position: number): StoredBitmap {
     const start = position === 0 ? 0 : Math.ceil(this.#ends[position - 1] / 8) * 8;
-    const byteCount = this.#ends[position] - start;
-    const words = this.#read(bitmapsHeaderWords(this.#part.keys) + start / 4, Math.ceil(byteCount / 4));
-    return frozenView(new Uint8Array(words.buffer, words.byteOffset, byteCount));
-  }
-
-  #read(from: number, count: number): Uint32Array {
-    if (this.#buffer === null || !isSpilled(this.#part)) return wordsOf(this.#part, from, count);
-    return readWords(this.#part, from, this.#buffer.take(count));
+    const { block, offset, keys } = this.#part;
+    const from = offset + bitmapsHeaderWords(keys) * 4 + start;
+    return bytesOfBlock(block, from, this.#ends[position] - start);
   }
 }
 
-/** Every bitmap of a part, each with memory of its own. */
-export function bitmapsOf(part: MessagePart): RoaringBitmap32[] {
-  const bitmaps = new PartBitmaps(part, null);
-  return Array.from(bitmaps.keys, (_, position) => bitmaps.at(position));
+/** Where words [from, from + count) of a part are that was spilled. */
+export function bytesInFile({ block, offset }: SpilledPart, from: number, count: number): SpilledBytes {
+  return { ...block, offset: block.offset + offset + from * 4, byteLength: count * 4 };
 }
 
-/** Folding in place: a union of thousands of bitmaps in a single native call takes ten times as long. */
-export function unionOf(bitmaps: readonly RoaringBitmap32[]): RoaringBitmap32 {
-  const union = new RoaringBitmap32();
-  for (const bitmap of bitmaps) union.orInPlace(bitmap);
-  return union;
+function bytesOfBlock(block: MessageBlock, offset: number, byteLength: number): StoredBitmap {
+  if (isInMemory(block)) return new Uint8Array(block, offset, byteLength);
+  return { ...block, offset: block.offset + offset, byteLength };
 }

@@ -2,7 +2,8 @@
  * Goes through many directories in rounds of ascending keys. Each offers the entries up to some key, which of lists that
  * were spilled are those of a window in memory, and a round has what all of them offer.
  */
-import { RoaringBitmap32 } from '../index/roaring.ts';
+import type { RoaringBitmap32 } from '../index/roaring.ts';
+import { borrowWords, returnWords } from '../index/scratch-memory.ts';
 import { unionOfSlots } from '../index/slot-union.ts';
 import { type SpillSpace, spill } from '../index/spill-file.ts';
 import { SMALL_VALUE_SLOTS_MAX } from '../limits.ts';
@@ -14,9 +15,16 @@ import {
   type Lists,
   type Loss,
   NO_LISTS,
+  type StoredLists,
 } from './merge-directory.ts';
 import { firstAbove, orderByKey } from './merge-entries.ts';
-import { type MessagePart, readWords, type SpilledPart, wordsOf } from './merge-parts.ts';
+import {
+  bytesInFile,
+  type MessagePart,
+  type ReadBuffer,
+  readWords,
+  type SpilledPart,
+} from './merge-parts.ts';
 
 /** Words of a window at least: what is worth a read. */
 const WINDOW_WORDS_MIN = 2048;
@@ -33,8 +41,6 @@ export interface Cursor {
   readonly keyCount: number;
   /** Slots of the keys that are kept as lists in a segment, as far as that is known. */
   countSmallSlots(): number;
-  /** All slots, whatever has been taken and without regard to the loss. */
-  union(): RoaringBitmap32;
   /** Slots that the entries do not get to keep. */
   loss: Loss | null;
   /** To be called before each round: offers lists of no more slots than that together, or one. */
@@ -43,6 +49,13 @@ export interface Cursor {
   readonly keyMax: number;
   /** The entries that are left with a key up to `keyMax`; null: none. Valid until `advance`. */
   take(keyMax: number): Directory | null;
+  /** The cursor is spent. */
+  release(): void;
+}
+
+export interface ListCursor extends Cursor {
+  /** All slots, whatever has been taken and without regard to the loss; `buffer`: where they are read to. */
+  union(buffer: ReadBuffer): RoaringBitmap32;
 }
 
 /** The directories of each round, in the order of the cursors. `slotCountMax`: of the lists of each in a round. */
@@ -64,7 +77,7 @@ export function* roundsOf(
 }
 
 /** Lists in memory. */
-export class ListsCursor implements Cursor {
+export class ListsCursor implements ListCursor {
   readonly lists: Lists;
   loss: Loss | null;
   keyMax = 0;
@@ -102,24 +115,26 @@ export class ListsCursor implements Cursor {
   take(keyMax: number): ListDirectory | null {
     return this.#window.take(keyMax, this.loss);
   }
+
+  release(): void {}
 }
 
-/** Bitmaps, which are not many, each made or read when its turn comes. */
+/** Bitmaps, which are not many, each read when its turn comes. */
 export class BitmapsCursor implements Cursor {
-  readonly bitmaps: BitmapList;
   loss: Loss | null;
   readonly keyMax = UNLIMITED;
+  /** Ascending. */
   readonly #keys: Uint32Array;
-  /** Positions of the bitmaps in the order of their keys; null: they ascend. */
-  readonly #order: Uint32Array | null;
+  readonly #bitmaps: BitmapList;
   #at = 0;
 
   constructor(keys: Uint32Array, bitmaps: BitmapList, loss: Loss | null) {
-    this.bitmaps = bitmaps;
     this.loss = loss;
-    const order = orderByKey(keys)?.subarray(0, keys.length) ?? null;
-    this.#order = order;
+    const scratch = orderByKey(keys);
+    const order = scratch?.slice(0, keys.length) ?? null;
+    if (scratch !== null) returnWords(scratch);
     this.#keys = order === null ? keys : order.map((position) => keys[position]);
+    this.#bitmaps = order === null ? bitmaps : { at: (position) => bitmaps.at(order[position]) };
   }
 
   get keyCount(): number {
@@ -130,41 +145,33 @@ export class BitmapsCursor implements Cursor {
     return 0;
   }
 
-  union(): RoaringBitmap32 {
-    const union = new RoaringBitmap32();
-    for (let position = 0; position < this.#keys.length; position++)
-      union.orInPlace(this.bitmaps.at(position));
-    return union;
-  }
-
   advance(): void {}
 
   take(keyMax: number): BitmapDirectory | null {
+    const keys = this.#keys;
     const from = this.#at;
-    const to = firstAbove(this.#keys, from, this.#keys.length, keyMax);
-    if (to === from) return null;
+    const to = firstAbove(keys, from, keys.length, keyMax);
     this.#at = to;
-    const order = this.#order;
-    const at = (position: number) =>
-      this.bitmaps.at(order === null ? from + position : order[from + position]);
-    return { keys: this.#keys.subarray(from, to), bitmaps: { at }, loss: this.loss };
+    return from === to ? null : { keys, bitmaps: this.#bitmaps, from, to, loss: this.loss };
   }
+
+  release(): void {}
 }
 
 /** Lists in the spill file, of which a window is in memory. Their keys ascend. */
-export class SpilledListsCursor implements Cursor {
+export class SpilledListsCursor implements ListCursor {
   readonly part: SpilledPart;
   loss: Loss | null;
   keyMax = 0;
   readonly #buffer: Uint32Array<ArrayBuffer>;
-  /** Entries [windowStart, windowStart + keyCount) of the part. */
+  /** Entries [windowStart, windowStart + keyCount) of the part; one that is too long for it has its slots in the file. */
   readonly #window = new ListWindow(NO_LISTS);
   #windowStart = 0;
 
   constructor(part: SpilledPart, windowWords: number, loss: Loss | null) {
     this.part = part;
     this.loss = loss;
-    this.#buffer = new Uint32Array(Math.min(windowWords, 2 * Math.max(2 * part.keys + 2, part.size)));
+    this.#buffer = borrowWords(Math.min(windowWords, 2 * Math.max(2 * part.keys + 2, part.size)));
   }
 
   get keyCount(): number {
@@ -175,8 +182,9 @@ export class SpilledListsCursor implements Cursor {
     return 0;
   }
 
-  union(): RoaringBitmap32 {
-    return unionOfSlots(wordsOf(this.part, 2 * this.part.keys + 1, this.part.size));
+  union(buffer: ReadBuffer): RoaringBitmap32 {
+    const { part } = this;
+    return unionOfSlots(readWords(part, 2 * part.keys + 1, buffer.take(part.size)));
   }
 
   advance(slotCountMax: number): void {
@@ -192,12 +200,16 @@ export class SpilledListsCursor implements Cursor {
     return this.#window.take(keyMax, this.loss);
   }
 
+  release(): void {
+    returnWords(this.#buffer);
+  }
+
   get #isLast(): boolean {
     return this.#windowStart + this.#window.keyCount === this.part.keys;
   }
 
-  /** At least one entry, else as many as the window has room for with their slots, the first of which is at slots[0]. */
-  #read(): Lists {
+  /** As many entries as the window has room for with their slots, the first of which is at slots[0], but at least one. */
+  #read(): StoredLists {
     const { part } = this;
     const buffer = this.#buffer;
     const first = this.#windowStart;
@@ -209,22 +221,23 @@ export class SpilledListsCursor implements Cursor {
     const starts = startsRead.subarray(0, keyCount + 1);
     const slotCount = starts[keyCount] - firstSlot;
     for (let i = 0; i <= keyCount; i++) starts[i] -= firstSlot;
-    const keys = buffer.subarray(keyCount + 1, 2 * keyCount + 1);
+    const keys = readWords(part, first, buffer.subarray(keyCount + 1, 2 * keyCount + 1));
+    const slotsAt = 2 * part.keys + 1 + firstSlot;
     const slots =
-      slotCount <= slotsMax ? buffer.subarray(slotsMax, slotsMax + slotCount) : new Uint32Array(slotCount);
-    readWords(part, first, keys);
-    readWords(part, 2 * part.keys + 1 + firstSlot, slots);
+      slotCount <= slotsMax
+        ? readWords(part, slotsAt, buffer.subarray(slotsMax, slotsMax + slotCount))
+        : bytesInFile(part, slotsAt, slotCount);
     return { keys, starts, slots };
   }
 }
 
 /** Lists of which the first ones have been taken. */
 class ListWindow {
-  #lists: Lists;
+  #lists: StoredLists;
   #takenCount = 0;
   #keyTaken = NO_KEY;
 
-  constructor(lists: Lists) {
+  constructor(lists: StoredLists) {
     this.#lists = lists;
   }
 
@@ -241,7 +254,7 @@ class ListWindow {
   }
 
   /** To the lists that follow those that were taken. */
-  moveTo(lists: Lists): void {
+  moveTo(lists: StoredLists): void {
     this.#lists = lists;
     this.#takenCount = 0;
   }
@@ -267,19 +280,14 @@ class ListWindow {
     this.#keyTaken = keyMax;
     this.#takenCount = to;
     if (from === to) return null;
-    return {
-      keys: keys.subarray(from, to),
-      starts: starts.subarray(from, to + 1),
-      slots,
-      bitmaps: null,
-      loss,
-    };
+    return { keys, starts, slots, from, to, bitmaps: null, loss };
   }
 }
 
-/** Words that the window of each of so many spilled directories has. */
+/** Words that the window of each of so many spilled directories has: a power of two, as scratch memory comes. */
 export function windowWordsFor(windowBytes: number, spilledCount: number): number {
-  return Math.max(WINDOW_WORDS_MIN, Math.floor(windowBytes / 4 / spilledCount));
+  const share = Math.floor(windowBytes / 4 / spilledCount);
+  return Math.max(WINDOW_WORDS_MIN, 2 ** (31 - Math.clz32(share)));
 }
 
 /** The lists of a part, whose keys are given, in ascending order of these: the part itself if that is how they are. */

@@ -13,6 +13,7 @@ import {
 } from './accumulator-message.ts';
 import type { RunResolution } from './merge.ts';
 import { touchedByAny, touchedByRuns } from './merge-touched.ts';
+import { unitedInMemory } from './merge-union.ts';
 
 /**
  * What the bounds of the runs alone decide, or null: too little to be worth a task. `messages`: all chunks of one table,
@@ -28,17 +29,22 @@ export function resolveRuns(messages: readonly ChunkMessage[]): RunResolution {
   const byBounds = resolveByBounds(messages);
   if (byBounds !== null) return byBounds;
   const runCount = runsOf(messages);
-  if (touchedByAny(messages).size === slotsOfRuns(messages)) return withoutLosses(messages, runCount);
+  const touchedSlots = unitedInMemory(touchedByAny(messages));
+  const areApart = touchedSlots.size === slotsOfRuns(messages);
+  touchedSlots.dispose();
+  if (areApart) return withoutLosses(messages, runCount);
   const losses: (Uint8Array | null)[] = new Array(runCount).fill(null);
   const seen = new RoaringBitmap32();
   let run = runCount;
   for (let i = messages.length - 1; i >= 0; i--) {
-    const touched = touchedByRuns(messages[i]);
-    for (let local = touched.length - 1; local >= 0; local--) {
-      const lost = RoaringBitmap32.and(touched[local], seen);
+    const runs = touchedByRuns(messages[i]);
+    for (let local = runs.length - 1; local >= 0; local--) {
+      const touched = unitedInMemory(runs[local]);
+      const lost = RoaringBitmap32.and(touched, seen);
       losses[--run] = lost.isEmpty ? null : sharedBytes(lost);
       lost.dispose();
-      seen.orInPlace(touched[local]);
+      seen.orInPlace(touched);
+      touched.dispose();
     }
   }
   return { losses, duplicateRows: rowsOf(messages) - seen.size };

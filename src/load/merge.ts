@@ -52,6 +52,8 @@ export interface AliveMerge {
   /** Chunks of all tables that make slots alive. */
   readonly messages: readonly ChunkMessage[];
   readonly previous: SegmentBytes | null;
+  /** As of a field. */
+  readonly space: SpillSpace | null;
 }
 
 /** What becomes one segment. */
@@ -66,7 +68,7 @@ export function runMerge(kernels: Kernels, { kind, merge }: Merge): SegmentBytes
     case 'sort':
       return mergeSortField(kernels, merge);
     case 'alive':
-      return mergeAlive(merge);
+      return mergeAlive(kernels, merge);
   }
 }
 

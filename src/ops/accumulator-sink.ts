@@ -144,7 +144,8 @@ export class AccumulatorSink implements BitmapSink {
         ...(dictionary?.isChanged === true ? { dictionary: segmentOf(dictionary) } : {}),
       };
     });
-    return { alive: mergeAlive({ messages: this.#alive.finish(), previous: null }), fields };
+    const aliveMerge = { messages: this.#alive.finish(), previous: null, space: null };
+    return { alive: mergeAlive(this.#kernels, aliveMerge), fields };
   }
 
   #mergeField({ name, many, filter, sort }: FieldDefinition, messages: ChunkMessage[]): FieldSegments {

@@ -1,8 +1,11 @@
+import { tmpdir } from 'node:os';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { FilterSegment } from '../../src/index/filter-segment.ts';
 import { FilterSegmentBuilder } from '../../src/index/filter-segment-builder.ts';
+import { PortableWriter, SpentBitmap } from '../../src/index/portable.ts';
 import { RoaringBitmap32 } from '../../src/index/roaring.ts';
+import { SpillFile, type SpillSpace } from '../../src/index/spill-file.ts';
 import { SMALL_VALUE_SLOTS_MAX } from '../../src/limits.ts';
 import { ascending, buildFilter, type FilterModel, sameBytes } from './model.ts';
 
@@ -60,12 +63,43 @@ test('slots and bitmaps of the same content give the same bytes', () => {
         present.orInPlace(bitmap);
         builder.addBitmap(key, bitmap);
       }
-      const bytes = builder.finish(isPresentGiven ? present : undefined);
+      const bytes = builder.finish(isPresentGiven ? new SpentBitmap(present) : undefined);
       expect(sameBytes(bytes, buildFilter(values))).toBe(true);
     }),
     { numRuns: 40 },
   );
 });
+
+test('what is spilled while it is built gives the same bytes', () => {
+  const spillFile = SpillFile.open(tmpdir(), 0);
+  try {
+    fc.assert(
+      fc.property(model, (values) => {
+        const builder = new FilterSegmentBuilder({ field: 'field', space: spillFile.space });
+        const present = new RoaringBitmap32();
+        for (const key of ascending(values.keys())) {
+          const slots = ascending(values.get(key)!);
+          present.addMany(slots);
+          if (key % 3 === 0) builder.addSlots(key, slots, 0, slots.length);
+          else if (key % 3 === 1) builder.addBitmap(key, new RoaringBitmap32(slots));
+          else builder.takePortable(key, writerOf(slots, spillFile.space));
+        }
+        const bytes = builder.finish(writerOf(present.toUint32Array(), spillFile.space));
+        expect(sameBytes(bytes, buildFilter(values))).toBe(true);
+      }),
+      { numRuns: 40 },
+    );
+    expect(Number(spillFile.space.end[0])).toBeGreaterThan(0);
+  } finally {
+    spillFile.close();
+  }
+});
+
+function writerOf(slots: Uint32Array, space: SpillSpace): PortableWriter {
+  const writer = new PortableWriter(space);
+  writer.addSlots(slots, 0, slots.length);
+  return writer;
+}
 
 test('a directory added at once gives the same bytes', () => {
   fc.assert(

@@ -165,9 +165,10 @@ function buildFrom(
       );
     }
   }
-  const alive = mergeAlive({
+  const alive = mergeAlive(kernels, {
     messages: tables.flat().map((message) => narrowedTo(message, NO_FIELD)),
     previous: previous?.alive ?? null,
+    space,
   });
   const duplicateRows = resolutions.reduce((sum, resolution) => sum + resolution.duplicateRows, 0);
   return { filters, sorts, alive, duplicateRows };

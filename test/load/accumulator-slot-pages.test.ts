@@ -3,7 +3,8 @@ import { expect, test } from 'vitest';
 import { loadKernels } from '../../src/kernels/kernels.ts';
 import { ChunkAccumulator } from '../../src/load/accumulator.ts';
 import { KIND_PRESENT } from '../../src/load/accumulator-message.ts';
-import { bitmapsOf, partsOf } from '../../src/load/merge-parts.ts';
+import { PartBitmaps, partsOf } from '../../src/load/merge-parts.ts';
+import { unitedInMemory } from '../../src/load/merge-union.ts';
 
 const FIELD = { name: 'tags', filter: true, sort: false, many: true };
 
@@ -19,7 +20,10 @@ function presentOf(slots: readonly number[], nulls: readonly number[] = []): num
   if (nullsAt !== 0) memory.u8.set(nulls, nullsAt);
   accumulator.addBatch(slots.length, slotsAt, [{ keys: keysAt, nulls: nullsAt }]);
   const parts = partsOf(accumulator.finish(), 0).filter(({ kind }) => kind === KIND_PRESENT);
-  return parts.length === 0 ? null : parts.flatMap((part) => bitmapsOf(part)[0].toArray());
+  const sources = parts.map(
+    (part) => ({ kind: 'bitmap', bytes: new PartBitmaps(part).at(0), loss: null }) as const,
+  );
+  return parts.length === 0 ? null : unitedInMemory(sources).toArray();
 }
 
 test('slots in any order, repeated and of pages far apart, are all there once', () => {

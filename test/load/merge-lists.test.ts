@@ -1,11 +1,16 @@
 /** Lists of slots united by key, against sets. */
+import { tmpdir } from 'node:os';
 import fc from 'fast-check';
-import { expect, test } from 'vitest';
+import { afterAll, expect, test } from 'vitest';
 import { RoaringBitmap32 } from '../../src/index/roaring.ts';
+import { SpillFile, spill } from '../../src/index/spill-file.ts';
 import { loadKernels } from '../../src/kernels/kernels.ts';
-import type { ListDirectory } from '../../src/load/merge-directory.ts';
+import type { ListDirectory, Loss } from '../../src/load/merge-directory.ts';
 import { firstAbove } from '../../src/load/merge-entries.ts';
 import { ListUnion } from '../../src/load/merge-lists.ts';
+
+const spillFile = SpillFile.open(tmpdir(), 0);
+afterAll(() => spillFile.close());
 
 const slot = fc.oneof(fc.nat(30), fc.integer({ min: 0, max: 0xffffffff }));
 const ascending = fc.array(slot).map((slots) => [...new Set(slots)].sort((a, b) => a - b));
@@ -17,10 +22,24 @@ const key = fc.oneof(fc.nat(20), fc.integer({ min: 0, max: 0xffffffff }), fc.con
 const content: fc.Arbitrary<Content> = fc
   .array(fc.tuple(key, fc.array(slot, { minLength: 1, maxLength: 20 })), { minLength: 1, maxLength: 12 })
   .map((entries) => new Map(entries.map(([key, slots]) => [key, new Set(slots)])));
-const directories = fc.array(fc.tuple(content, fc.option(fc.array(slot), { nil: null })), { maxLength: 6 });
+const lost = fc.option(fc.array(slot), { nil: null });
+/** A long list is alone, and in the spill file. */
+const directories = fc.array(
+  fc.oneof(
+    { arbitrary: fc.tuple(content, lost, fc.constant(false)), weight: 4 },
+    fc.tuple(
+      content.map((entries) => new Map([...entries].slice(0, 1))),
+      lost,
+      fc.boolean(),
+    ),
+  ),
+  { maxLength: 6 },
+);
 
 /** In shared memory, as parts of messages are, somewhere in the middle. */
-function directoryOf(content: Content, lost: readonly number[] | null): ListDirectory {
+function directoryOf(content: Content, lost: readonly number[] | null, isSpilled: boolean): ListDirectory {
+  const loss = lost === null ? null : { bitmap: new RoaringBitmap32(lost), set: null };
+  if (isSpilled) return spilledDirectory(content, loss);
   const keys = [...content.keys()].sort((a, b) => a - b);
   const starts = [3];
   const slots = [0, 0, 0];
@@ -30,11 +49,27 @@ function directoryOf(content: Content, lost: readonly number[] | null): ListDire
   }
   const shared = new Uint32Array(new SharedArrayBuffer(slots.length * 4));
   shared.set(slots);
-  const loss = lost === null ? null : { bitmap: new RoaringBitmap32(lost), set: null };
+  // The middle of what there is.
   return {
-    keys: Uint32Array.from(keys),
-    starts: Uint32Array.from(starts),
+    keys: Uint32Array.from([99, ...keys, 98]),
+    starts: Uint32Array.from([1, ...starts, starts[starts.length - 1] + 5]),
     slots: shared,
+    from: 1,
+    to: keys.length + 1,
+    bitmaps: null,
+    loss,
+  };
+}
+
+function spilledDirectory(content: Content, loss: Loss | null): ListDirectory {
+  const [[key, set]] = content;
+  const slots = Uint32Array.from(set).sort();
+  return {
+    keys: Uint32Array.of(key),
+    starts: Uint32Array.of(0, slots.length),
+    slots: spill(spillFile.space, new Uint8Array(slots.buffer)),
+    from: 0,
+    to: 1,
     bitmaps: null,
     loss,
   };
@@ -52,7 +87,7 @@ test('lists of many directories become one list per key, without what is lost', 
         }
       }
       const { keys, starts, slots } = union.unite(
-        inputs.map(([content, lost]) => directoryOf(content, lost)),
+        inputs.map(([content, lost, isSpilled]) => directoryOf(content, lost, isSpilled)),
       );
       const found = Array.from(keys, (key, i) => [key, [...slots.subarray(starts[i], starts[i + 1])]]);
       const filled = [...expected].filter(([, slots]) => slots.size > 0).sort(([a], [b]) => a - b);

@@ -22,7 +22,10 @@ test('the error of a task arrives with its code', async () => {
     const failing = pool.run({
       kind: 'merge',
       merges: [
-        { kind: 'alive', merge: { messages: [], previous: new Uint8Array(new SharedArrayBuffer(1)) } },
+        {
+          kind: 'alive',
+          merge: { messages: [], previous: new Uint8Array(new SharedArrayBuffer(1)), space: null },
+        },
       ],
     });
     await expect(failing).rejects.toMatchObject({ code: 'SEGMENT_INVALID' });
