@@ -113,6 +113,9 @@ export const SPARE_SEGMENTS_BYTES_MAX = 64 * 1024 * 1024;
 /** Blocks of chunk messages in memory, 528 KiB each, and kept from one load to the next: what a million rows of a usual dump need. */
 export const MESSAGE_BLOCKS_KEPT_MAX = 80;
 
+/** The same for a load that spills anyway: enough to have a block at hand on many threads. */
+export const MESSAGE_BLOCKS_SPILLING_MAX = 32;
+
 /** Entities in one batch of ops; more is the error BATCH_TOO_LARGE. Some twenty times what a source sends at once. */
 export const BATCH_ENTITIES_MAX = 100_000;
 

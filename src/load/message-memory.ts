@@ -3,7 +3,7 @@
  * above it. So memory does not grow with the files, and a load that stays below the limit touches no disk.
  */
 import { SpillFile, type SpillSpace } from '../index/spill-file.ts';
-import { MESSAGE_BLOCKS_KEPT_MAX } from '../limits.ts';
+import { MESSAGE_BLOCKS_KEPT_MAX, MESSAGE_BLOCKS_SPILLING_MAX } from '../limits.ts';
 import type { ChunkMessage } from './accumulator-message.ts';
 import {
   type BlockRoom,
@@ -25,8 +25,9 @@ const GZIP_RATIO = 5;
 /** Bytes that a merge reads of the spill file at a time, all parts together, and how much of the blocks' bytes at most. */
 const WINDOW_BYTES_MAX = 4 * 1024 * 1024;
 const WINDOW_SHARE = 8;
-/** Bytes of files below which no load comes to more than is kept in memory. */
+/** Bytes of files below which no load comes to more than is kept in memory, and from which one does in any case. */
 const SPILL_SOURCE_BYTES_MIN = 16 * 1024 * 1024;
+const SPILL_SOURCE_BYTES_SURE = 512 * 1024 * 1024;
 
 export class MessageMemory {
   readonly #spareBlocks: SpareBlocks;
@@ -42,8 +43,12 @@ export class MessageMemory {
   /** To be called before the first scan. @throws BitloomError SPILL_FAILED */
   open(sources: readonly Source[], spillDirectory: string): void {
     const { memoryLimitBytes, threads } = this.#settings;
-    const blocksMax = Math.min(MESSAGE_BLOCKS_KEPT_MAX, blocksWithin(memoryLimitBytes, threads));
-    if (blocksMax === MESSAGE_BLOCKS_KEPT_MAX && areSmall(sources)) return;
+    const sourceBytes = sources.reduce((sum, { bytes, gzip }) => sum + bytes * (gzip ? GZIP_RATIO : 1), 0);
+    const blocksWanted =
+      sourceBytes < SPILL_SOURCE_BYTES_SURE ? MESSAGE_BLOCKS_KEPT_MAX : MESSAGE_BLOCKS_SPILLING_MAX;
+    const blocksMax = Math.min(blocksWanted, blocksWithin(memoryLimitBytes, threads));
+    const isUnlimited = sourceBytes < SPILL_SOURCE_BYTES_MIN && !sources.some(({ gzip }) => gzip);
+    if (blocksMax === blocksWanted && isUnlimited) return;
     const windowBytes = Math.min(WINDOW_BYTES_MAX, (blocksMax * MESSAGE_BLOCK_BYTES) / WINDOW_SHARE);
     this.#spillFile = SpillFile.open(spillDirectory, windowBytes);
     this.#spareBlocks.trim(blocksMax);
@@ -99,11 +104,6 @@ export class MessageMemory {
   get #blocksMax(): number {
     return this.#room?.blocksMax ?? Number.POSITIVE_INFINITY;
   }
-}
-
-function areSmall(sources: readonly Source[]): boolean {
-  const bytes = sources.reduce((sum, source) => sum + source.bytes, 0);
-  return bytes < SPILL_SOURCE_BYTES_MIN && !sources.some(({ gzip }) => gzip);
 }
 
 /** Half of what the tasks of the threads leave of the memory limit; the other half is for merging. */

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { expect, test } from 'vitest';
 import { SpillFile } from '../../src/index/spill-file.ts';
 import { loadKernels } from '../../src/kernels/kernels.ts';
-import { MESSAGE_BLOCKS_KEPT_MAX } from '../../src/limits.ts';
+import { MESSAGE_BLOCKS_KEPT_MAX, MESSAGE_BLOCKS_SPILLING_MAX } from '../../src/limits.ts';
 import { ChunkAccumulator } from '../../src/load/accumulator.ts';
 import { type ChunkMessage, KIND_PAIRS, NO_FIELD } from '../../src/load/accumulator-message.ts';
 import { narrowedTo, pairsOf, partsOf } from '../../src/load/merge-parts.ts';
@@ -19,8 +19,10 @@ import { resolveLoadOptions } from '../../src/load/options.ts';
 import type { Source } from '../../src/load/source.ts';
 
 const FIELD = { name: 'tags', filter: true, sort: false, many: true };
-/** Larger than what is kept in memory anyway. */
-const SOURCE = { bytes: 1_000_000_000, gzip: false } as Source;
+/** May be kept in memory, or not. */
+const SOURCE = { bytes: 200_000_000, gzip: false } as Source;
+/** Is never kept in memory. */
+const LARGE_SOURCE = { bytes: 1_000_000_000, gzip: false } as Source;
 const ROWS = 600_000;
 const SMALL_KEYS = 5_000;
 
@@ -187,4 +189,16 @@ test('blocks that are spare count, so that no further ones are made beside them'
   expect(spare.count).toBe(1);
   expect(isFull(room)).toBe(true);
   memory.close(Promise.resolve());
+});
+
+test('a load that spills anyway has fewer blocks', () => {
+  const blocksOf = (source: Source): number => {
+    const memory = new MessageMemory(new SpareBlocks(), resolveLoadOptions({ threads: 2 }));
+    memory.open([source], tmpdir());
+    const { blocksMax } = memory.room!;
+    memory.close(Promise.resolve());
+    return blocksMax;
+  };
+  expect(blocksOf(SOURCE)).toBe(MESSAGE_BLOCKS_KEPT_MAX);
+  expect(blocksOf(LARGE_SOURCE)).toBe(MESSAGE_BLOCKS_SPILLING_MAX);
 });
