@@ -120,10 +120,9 @@ export class GrowableShorts {
   }
 
   /** Appends everything, of which what was spilled stays where it is. */
-  moveTo(blocks: ByteBlocks): void {
+  appendTo(blocks: ByteBlocks): void {
     for (const piece of this.#overflow.pieces) blocks.addLasting(piece);
     blocks.takePart(this.length * 2).set(this.#heldBytes());
-    this.clear();
   }
 
   #heldBytes(): Uint8Array {

@@ -20,7 +20,7 @@ export const BITSET_WORDS = 2048;
 /** 2 + 4 · runs bytes against the 8,192 of a bitset. */
 const RUNS_MAX = 2047;
 
-/** A bitmap that can be written in canonical portable bytes, once. */
+/** A bitmap that can be written in canonical portable bytes, once, by one of the two methods. */
 export interface Portable {
   /** Slots. */
   readonly cardinality: number;
@@ -128,12 +128,10 @@ export class PortableWriter implements Portable {
     this.#body.copyTo(target.subarray(headerBytes));
   }
 
-  /** The writer starts anew. */
   moveTo(blocks: ByteBlocks): void {
     this.#writeHeader(blocks.takePart(this.#headerBytes()));
-    this.#body.moveTo(blocks);
+    this.#body.appendTo(blocks);
     blocks.pad();
-    this.reset();
   }
 
   #writeHeader(target: Uint8Array): void {

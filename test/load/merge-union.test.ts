@@ -84,7 +84,7 @@ test('the union has every slot that its source does not lose, in canonical bytes
   );
 });
 
-test('a large union is in the spill file and not in memory', () => {
+test('a large union is in the spill file and not in memory, and so is the next one', () => {
   const sources: SlotSource[] = [];
   const expected = new RoaringBitmap32();
   for (let chunk = 0; chunk < 4; chunk++) {
@@ -97,10 +97,13 @@ test('a large union is in the spill file and not in memory', () => {
     sources.push({ kind: 'bitmap', bytes: spill(spillFile.space, bitmap.serialize('portable')), loss: null });
   }
   const mark = kernels.memory.mark();
-  const spilledBefore = Number(spillFile.space.end[0]);
-  const union = new SlotUnion(kernels, spillFile.space).unite(sources);
-  const spilledBytes = Number(spillFile.space.end[0]) - spilledBefore;
-  expect(spilledBytes).toBeGreaterThan(0.9 * union.byteLength);
-  expect(Buffer.compare(bytesOf(union), portableBytes(expected))).toBe(0);
+  const union = new SlotUnion(kernels, spillFile.space);
+  for (let round = 0; round < 2; round++) {
+    const spilledBefore = Number(spillFile.space.end[0]);
+    const found = union.unite(sources);
+    const spilledBytes = Number(spillFile.space.end[0]) - spilledBefore;
+    expect(spilledBytes).toBeGreaterThan(0.9 * found.byteLength);
+    expect(Buffer.compare(bytesOf(found), portableBytes(expected))).toBe(0);
+  }
   kernels.memory.release(mark);
 });
