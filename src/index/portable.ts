@@ -9,11 +9,12 @@ import { type ByteBlocks, GrowableShorts, GrowableWords } from './growable.ts';
 import { RoaringBitmap32 } from './roaring.ts';
 import type { SpillSpace } from './spill-file.ts';
 
-const COOKIE_WITHOUT_RUNS = 12_346;
+export const COOKIE_WITHOUT_RUNS = 12_346;
 const COOKIE_WITH_RUNS = 12_347;
 /** With runs and fewer containers than this, the format has no offset header. */
-const OFFSET_HEADER_CONTAINERS_MIN = 4;
-const ARRAY_CARDINALITY_MAX = 4096;
+export const OFFSET_HEADER_CONTAINERS_MIN = 4;
+/** Positions up to which a container is an array. */
+export const ARRAY_CARDINALITY_MAX = 4096;
 const BITSET_SHORTS = 4096;
 /** Words of a page bitset: 65,536 bits. */
 export const BITSET_WORDS = 2048;

@@ -8,6 +8,8 @@ import type { Pointer } from './kernel-memory.ts';
 
 /** Bytes of a bitset over one page, and of one bit layer of a page. */
 export const BITSET_BYTES = 8192;
+/** Bytes `encodeRuns` needs for a page that is smaller as runs, with what it may write beyond them. */
+export const ENCODED_RUNS_BYTES = BITSET_BYTES + 16;
 /** Keys below this can have a code in the column of a page (`setKeyCodes`). */
 export const SMALL_KEYS = 4096;
 /** Entry of the `setKeyCodes` lookup for a key without code, and of the column where there is no value. */

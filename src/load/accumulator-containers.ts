@@ -4,15 +4,13 @@
  * written.
  */
 import { GrowableShorts, GrowableWords } from '../index/growable.ts';
+import { ARRAY_CARDINALITY_MAX, COOKIE_WITHOUT_RUNS } from '../index/portable.ts';
 import type { Pointer } from '../kernels/kernel-memory.ts';
 import type { Kernels } from '../kernels/kernels.ts';
 import { BITSET_BYTES } from '../kernels/page-kernels.ts';
 import type { KIND_BITMAPS, KIND_PRESENT } from './accumulator-message.ts';
 import { bitmapsHeaderWords, type MessageWriter } from './accumulator-output.ts';
 
-/** Positions up to which a container is an array in roaring's format. */
-const ARRAY_CARDINALITY_MAX = 4096;
-const COOKIE_WITHOUT_RUNS = 12_346;
 /** Cookie and container count. */
 const PREAMBLE_BYTES = 8;
 /** Page key, cardinality − 1 (u16 each) and offset (u32). */

@@ -1,5 +1,5 @@
 /** What a merge of filter fields reads: directories of keys with their slots, less what other directories take from them. */
-import type { RoaringBitmap32 } from '../index/roaring.ts';
+import { RoaringBitmap32 } from '../index/roaring.ts';
 import type { SpilledBytes } from '../index/spill-file.ts';
 import { SlotSet } from './merge-slot-set.ts';
 
@@ -20,6 +20,11 @@ export const NO_LISTS: Lists = {
 export interface Loss {
   readonly bitmap: RoaringBitmap32;
   set: SlotSet | null;
+}
+
+/** The bitmap itself, or what it keeps as a new one. */
+export function kept(bitmap: RoaringBitmap32, loss: Loss | null): RoaringBitmap32 {
+  return loss === null ? bitmap : RoaringBitmap32.andNot(bitmap, loss.bitmap);
 }
 
 /** The slots as a set. */

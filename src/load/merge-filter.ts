@@ -12,7 +12,7 @@ import type { Kernels } from '../kernels/kernels.ts';
 import { type ChunkMessage, KIND_BITMAPS, KIND_PAIRS, KIND_PRESENT, NO_RUN } from './accumulator-message.ts';
 import type { FieldMerge, FieldSource } from './merge.ts';
 import { DirectoryMerge } from './merge-directories.ts';
-import type { Loss, SlotSource } from './merge-directory.ts';
+import { kept, type Loss, type SlotSource } from './merge-directory.ts';
 import { isSpilled, type MessagePart, PartBitmaps, pairsOf, partsOf, ReadBuffer } from './merge-parts.ts';
 import {
   BitmapsCursor,
@@ -183,8 +183,7 @@ function listPresent(layer: Layer): void {
   const buffer = new ReadBuffer();
   const found = new RoaringBitmap32();
   for (const cursor of layer.unlisted) {
-    const slots = cursor.union(buffer);
-    found.orInPlace(cursor.loss === null ? slots : RoaringBitmap32.andNot(slots, cursor.loss.bitmap));
+    found.orInPlace(kept(cursor.union(buffer), cursor.loss));
   }
   buffer.release();
   layer.present.push({ kind: 'bitmap', bytes: found.serialize('portable'), loss: null });

@@ -4,11 +4,12 @@
  * merged there afterwards.
  */
 import { returnWords } from '../index/scratch-memory.ts';
-import { readSpilled, type SpilledBytes } from '../index/spill-file.ts';
+import type { SpilledBytes } from '../index/spill-file.ts';
 import type { KernelMemory, Pointer } from '../kernels/kernel-memory.ts';
 import type { Kernels } from '../kernels/kernels.ts';
 import { type ListDirectory, type Lists, NO_LISTS, setOf, slotsIn } from './merge-directory.ts';
 import { orderByKey } from './merge-entries.ts';
+import { readWords } from './merge-parts.ts';
 import type { SlotSet } from './merge-slot-set.ts';
 
 /** Keys per entry, from the smallest key to the largest, up to which each has a counter, used or not. */
@@ -157,8 +158,7 @@ function copyEntries(memory: KernelMemory, directories: readonly ListDirectory[]
 }
 
 function readSlots(slots: SpilledBytes, target: Uint32Array): Uint32Array {
-  readSpilled(slots, 0, new Uint8Array(target.buffer, target.byteOffset, target.byteLength));
-  return target;
+  return readWords({ block: slots, offset: 0 }, 0, target);
 }
 
 function viewOf({ keys, starts, from, to }: ListDirectory, slots: Uint32Array): Lists {

@@ -2,11 +2,16 @@
  * Sets of slots taken page by page, in ascending order: portable bitmaps and ascending lists, in memory or, through a
  * window, in the spill file.
  */
-import { borrowBuffer, returnBuffer } from '../index/scratch-memory.ts';
-import { readSpilled, type SpilledBytes } from '../index/spill-file.ts';
+import {
+  ARRAY_CARDINALITY_MAX,
+  COOKIE_WITHOUT_RUNS,
+  OFFSET_HEADER_CONTAINERS_MIN,
+} from '../index/portable.ts';
+import type { SpilledBytes } from '../index/spill-file.ts';
 import type { Pointer } from '../kernels/kernel-memory.ts';
 import type { Kernels } from '../kernels/kernels.ts';
 import { BITSET_BYTES } from '../kernels/page-kernels.ts';
+import { ReadBuffer } from './merge-parts.ts';
 import type { SlotSet } from './merge-slot-set.ts';
 
 export interface PageCursor {
@@ -21,8 +26,6 @@ export interface PageCursor {
 /** Above every page. */
 export const NO_PAGE = 65_536;
 
-const ARRAY_CARDINALITY_MAX = 4096;
-const COOKIE_WITHOUT_RUNS = 12_346;
 /** Kernel memory in which a container finds its place, whatever its alignment. */
 export const CONTAINER_STAGE_BYTES = BITSET_BYTES + 8;
 
@@ -99,9 +102,6 @@ export class PortablePages implements PageCursor {
   }
 }
 
-/** With runs and fewer containers than this, the format has no offset header. */
-const OFFSET_HEADER_CONTAINERS_MIN = 4;
-
 /** A list of slots, ascending, without those that are lost. */
 export class ListPages implements PageCursor {
   pageKey = NO_PAGE;
@@ -169,10 +169,10 @@ class ByteWindow {
   readonly byteLength: number;
   readonly #source: Uint8Array | SpilledBytes;
   readonly #windowBytes: number;
-  #window = new Uint8Array(0);
-  /** The bytes of the source that the window has. */
+  readonly #buffer = new ReadBuffer();
+  /** The bytes of the source from `#start` on. */
+  #window: Uint8Array = new Uint8Array(0);
   #start = 0;
-  #end = 0;
 
   constructor(source: Uint8Array | SpilledBytes, windowBytes: number) {
     this.byteLength = source.byteLength;
@@ -184,7 +184,11 @@ class ByteWindow {
   view(from: number, count: number): Uint8Array {
     const source = this.#source;
     if (source instanceof Uint8Array) return source.subarray(from, from + count);
-    if (from < this.#start || from + count > this.#end) this.#read(source, from, count);
+    if (from < this.#start || from + count > this.#start + this.#window.length) {
+      const countRead = Math.min(Math.max(count, this.#windowBytes), this.byteLength - from);
+      this.#window = this.#buffer.read(source, from, countRead);
+      this.#start = from;
+    }
     return this.#window.subarray(from - this.#start, from - this.#start + count);
   }
 
@@ -195,18 +199,6 @@ class ByteWindow {
   }
 
   release(): void {
-    if (this.#window.length > 0) returnBuffer(this.#window.buffer);
-    this.#window = new Uint8Array(0);
-  }
-
-  #read(source: SpilledBytes, from: number, countMin: number): void {
-    const count = Math.min(Math.max(countMin, this.#windowBytes), this.byteLength - from);
-    if (count > this.#window.length) {
-      this.release();
-      this.#window = new Uint8Array(borrowBuffer(count));
-    }
-    readSpilled(source, from, this.#window.subarray(0, count));
-    this.#start = from;
-    this.#end = from + count;
+    this.#buffer.release();
   }
 }

@@ -152,6 +152,14 @@ export class ReadBuffer {
     return this.#words.subarray(0, count);
   }
 
+  /** Bytes [from, from + count) of what was spilled. */
+  read(source: SpilledBytes, from: number, count: number): Uint8Array {
+    const words = this.take(Math.ceil(count / 4));
+    const bytes = new Uint8Array(words.buffer, words.byteOffset, count);
+    readSpilled(source, from, bytes);
+    return bytes;
+  }
+
   /** What was read is spent. */
   release(): void {
     if (this.#words.length > 0) returnWords(this.#words);

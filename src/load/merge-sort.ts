@@ -7,7 +7,7 @@ import type { SegmentBytes } from '../index/segment.ts';
 import { SortSegment } from '../index/sort-segment.ts';
 import { PRESENT, SortSegmentBuilder, type TransposePage } from '../index/sort-segment-builder.ts';
 import type { Kernels } from '../kernels/kernels.ts';
-import { BITSET_BYTES, LAYER_STRIDE_BYTES } from '../kernels/page-kernels.ts';
+import { BITSET_BYTES, ENCODED_RUNS_BYTES, LAYER_STRIDE_BYTES } from '../kernels/page-kernels.ts';
 import { PAGE_SLOTS } from '../limits.ts';
 import { KIND_PAGE, KIND_ROWS } from './accumulator-message.ts';
 import type { FieldMerge, FieldSource } from './merge.ts';
@@ -27,8 +27,6 @@ interface Input {
 }
 
 const KEY_BITS = 32;
-/** Bytes that `encodeRuns` may write beyond the last stretch. */
-const RUNS_SLACK_BYTES = 16;
 /** Rows of a page up to which they are merged as a list, in which each finds its place by stepping. */
 const SPARSE_ROWS_MAX = 512;
 /** Slots of the previous version that are cut into pages at a time. */
@@ -247,7 +245,7 @@ export function pageTransposer(kernels: Kernels): TransposePage {
   const columnAt = memory.allocate(PAGE_SLOTS * 4);
   const presentAt = memory.allocate(BITSET_BYTES);
   const layersAt = memory.allocate(KEY_BITS * LAYER_STRIDE_BYTES);
-  const runsAt = memory.allocate(BITSET_BYTES + RUNS_SLACK_BYTES);
+  const runsAt = memory.allocate(ENCODED_RUNS_BYTES);
   const cardinalities = new Uint32Array(KEY_BITS + 1);
   const runCounts = new Uint32Array(KEY_BITS + 1);
   const runsOf = (bit: number): Uint16Array => {

@@ -4,11 +4,11 @@
  */
 import { frozenView, isRunsSmaller, type Portable, PortableWriter, SpentBitmap } from '../index/portable.ts';
 import { RoaringBitmap32 } from '../index/roaring.ts';
-import { readSpilled, type SpillSpace } from '../index/spill-file.ts';
+import type { SpillSpace } from '../index/spill-file.ts';
 import type { Pointer } from '../kernels/kernel-memory.ts';
 import type { Kernels } from '../kernels/kernels.ts';
-import { BITSET_BYTES } from '../kernels/page-kernels.ts';
-import { type Loss, type SlotSource, type StoredBitmap, setOf } from './merge-directory.ts';
+import { BITSET_BYTES, ENCODED_RUNS_BYTES } from '../kernels/page-kernels.ts';
+import { kept, type Loss, type SlotSource, type StoredBitmap, setOf } from './merge-directory.ts';
 import { CONTAINER_STAGE_BYTES, ListPages, NO_PAGE, type PageCursor, PortablePages } from './merge-pages.ts';
 import { ReadBuffer } from './merge-parts.ts';
 
@@ -17,8 +17,6 @@ const PAGED_BYTES_MIN = 1024 * 1024;
 /** Bytes in memory at a time of a set in the spill file: at least a container, and no more than is worth a read. */
 const WINDOW_BYTES_MIN = BITSET_BYTES;
 const WINDOW_BYTES_MAX = 32 * 1024;
-/** Bytes that `encodeRuns` may write beyond the last stretch. */
-const RUNS_SLACK_BYTES = 16;
 /** Bytes of a slot of a list in a bitmap, about. */
 const SLOT_BYTES = 2;
 
@@ -42,7 +40,7 @@ export class SlotUnion {
     this.#pagedBytesMin = pagedBytesMin;
     this.#bitset = kernels.memory.allocate(BITSET_BYTES);
     this.#stage = kernels.memory.allocate(CONTAINER_STAGE_BYTES);
-    this.#runs = kernels.memory.allocate(BITSET_BYTES + RUNS_SLACK_BYTES);
+    this.#runs = kernels.memory.allocate(ENCODED_RUNS_BYTES);
   }
 
   /** Valid until the next call. */
@@ -102,9 +100,9 @@ export class SlotUnion {
 
   #keptBytes(bytes: StoredBitmap, loss: Loss | null): StoredBitmap {
     if (loss === null) return bytes;
-    const kept = RoaringBitmap32.andNot(frozenView(read(bytes, this.#buffer)), loss.bitmap);
-    const keptBytes = kept.serialize('portable');
-    kept.dispose();
+    const bitmap = kept(frozenView(read(bytes, this.#buffer)), loss);
+    const keptBytes = bitmap.serialize('portable');
+    bitmap.dispose();
     return keptBytes;
   }
 
@@ -119,10 +117,10 @@ export function unitedInMemory(sources: readonly SlotSource[], buffer = new Read
   const union = new RoaringBitmap32();
   for (const source of sources) {
     const bitmap = bitmapOf(source, buffer);
-    const kept = source.loss === null ? bitmap : RoaringBitmap32.andNot(bitmap, source.loss.bitmap);
-    union.orInPlace(kept);
+    const added = kept(bitmap, source.loss);
+    union.orInPlace(added);
     // Native memory that would wait for the garbage collector; a view has none.
-    if (kept !== bitmap) kept.dispose();
+    if (added !== bitmap) added.dispose();
     if (!bitmap.isFrozen) bitmap.dispose();
   }
   return union;
@@ -138,11 +136,7 @@ function bitmapOf(source: SlotSource, buffer: ReadBuffer): RoaringBitmap32 {
 }
 
 function read(stored: StoredBitmap, buffer: ReadBuffer): Uint8Array {
-  if (stored instanceof Uint8Array) return stored;
-  const words = buffer.take(Math.ceil(stored.byteLength / 4));
-  const bytes = new Uint8Array(words.buffer, words.byteOffset, stored.byteLength);
-  readSpilled(stored, 0, bytes);
-  return bytes;
+  return stored instanceof Uint8Array ? stored : buffer.read(stored, 0, stored.byteLength);
 }
 
 function bytesOf(source: SlotSource): number {

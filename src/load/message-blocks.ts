@@ -43,9 +43,11 @@ export class SpareBlocks {
     return this.#blocks.splice(Math.max(0, this.#blocks.length - count));
   }
 
-  /** Takes blocks back; those of another size are left to the garbage collector. */
-  give(blocks: readonly SharedArrayBuffer[]): void {
-    for (const block of blocks) if (block.byteLength === MESSAGE_BLOCK_BYTES) this.#blocks.push(block);
+  /** Takes blocks back and returns those of another size, which are left to the garbage collector. */
+  give(blocks: readonly SharedArrayBuffer[]): SharedArrayBuffer[] {
+    const isWhole = ({ byteLength }: SharedArrayBuffer): boolean => byteLength === MESSAGE_BLOCK_BYTES;
+    this.#blocks.push(...blocks.filter(isWhole));
+    return blocks.filter((block) => !isWhole(block));
   }
 
   get count(): number {

@@ -47,8 +47,8 @@ export class MessageMemory {
     const blocksWanted =
       sourceBytes < SPILL_SOURCE_BYTES_SURE ? MESSAGE_BLOCKS_KEPT_MAX : MESSAGE_BLOCKS_SPILLING_MAX;
     const blocksMax = Math.min(blocksWanted, blocksWithin(memoryLimitBytes, threads));
-    const isUnlimited = sourceBytes < SPILL_SOURCE_BYTES_MIN && !sources.some(({ gzip }) => gzip);
-    if (blocksMax === blocksWanted && isUnlimited) return;
+    const isSmall = sourceBytes < SPILL_SOURCE_BYTES_MIN && !sources.some(({ gzip }) => gzip);
+    if (blocksMax === blocksWanted && isSmall) return;
     const windowBytes = Math.min(WINDOW_BYTES_MAX, (blocksMax * MESSAGE_BLOCK_BYTES) / WINDOW_SHARE);
     this.#spillFile = SpillFile.open(spillDirectory, windowBytes);
     this.#spareBlocks.trim(blocksMax);
@@ -81,9 +81,8 @@ export class MessageMemory {
   /** Nobody reads the message any more. */
   giveBack({ blocks }: ChunkMessage): void {
     const inMemory = blocks.filter(isInMemory);
-    const leaving = inMemory.filter(({ byteLength }) => byteLength !== MESSAGE_BLOCK_BYTES);
+    const leaving = this.#spareBlocks.give(inMemory);
     if (this.#room !== null) for (const block of leaving) countBlock(this.#room, block, -1);
-    this.#spareBlocks.give(inMemory);
   }
 
   /** Where the merge of these messages puts what is too much for memory; null: they are all in memory. */
